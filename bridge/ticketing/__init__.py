@@ -1,0 +1,85 @@
+"""What the bridge asks of a ticket system. Each dialect is pure: values in, values out; nothing is sent here.
+
+A dialect must not read a clock, files or the environment, and must not know another system or Nexthink.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.models import (
+    Delivery,
+    HttpRequest,
+    HttpResponse,
+    Ignored,
+    MarkerAbsent,
+    MorePages,
+    NotPosted,
+    OwedComment,
+    Person,
+    Posted,
+    Report,
+    SourceKind,
+    SourceName,
+    TicketEvent,
+    TicketRef,
+    WebhookRequest,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposed:
+    """An internal comment that the ticket system shows to customers; it must be removed at once."""
+
+    id: str
+
+
+class TicketSystem(Protocol):
+    """One configured source: a Jira site or a ServiceNow instance."""
+
+    @property
+    def source(self) -> SourceName: ...
+
+    @property
+    def kind(self) -> SourceKind: ...
+
+    def open(self, request: WebhookRequest) -> Delivery:
+        """Verify a request and parse its body; raise WebhookRefused with 400, 401 or 415."""
+        ...
+
+    def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
+        """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
+        ...
+
+    def account_request(self) -> HttpRequest:
+        """Ask who we are; also the read-only probe of `doctor`."""
+        ...
+
+    def read_account(self, response: HttpResponse) -> Person | NotPosted:
+        """Return our own account with every identifier that a webhook may carry for it."""
+        ...
+
+    def dress(self, report: Report) -> str:
+        """Return the comment in the system's own form: escaped, cut to the system's limit, marker kept."""
+        ...
+
+    def comment_request(self, ticket: TicketRef, comment: OwedComment) -> HttpRequest:
+        """Add a comment."""
+        ...
+
+    def read_comment(self, response: HttpResponse, comment: OwedComment) -> Posted | Exposed | NotPosted:
+        """Say whether the comment stands, and whether it stands where it should."""
+        ...
+
+    def remove_request(self, ticket: TicketRef, comment_id: str) -> HttpRequest | None:
+        """Remove an exposed comment; None where the system cannot."""
+        ...
+
+    def search_request(self, ticket: TicketRef, comment: OwedComment, start: int) -> HttpRequest:
+        """List the ticket's comments from `start` on, newest first, to look for a marker."""
+        ...
+
+    def read_search(
+        self, response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
+    ) -> Posted | MarkerAbsent | MorePages | NotPosted:
+        """Say whether the marker stands on this page; every row is checked again here."""
+        ...
