@@ -1,0 +1,191 @@
+"""The one memory of the bridge: every change goes through `Ledger.write`, every look through `Ledger.read`.
+
+Concurrent writes share a transaction, each is durable before its caller goes on (W5). It must not decide
+anything about tickets, actions or comments; it keeps what others decided, by the rules of the states.
+"""
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.errors import BridgeError, LedgerUnavailable
+from bridge.ledger.tables import totals
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+# One group is bounded so that its first member does not wait for a long tail.
+GROUP_SIZE = 64
+QUEUE_SIZE = 2_000
+
+
+@dataclass(slots=True)
+class Tx:
+    """One open transaction: its connection, the ledger's clock, and what it counts."""
+
+    connection: Connection
+    now: datetime
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def insert(self, table: Any) -> Any:
+        """Return an INSERT that knows ON CONFLICT on this database."""
+        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+    def count(self, kind: str, name: str, label: str) -> None:
+        """Add one to a total; totals are written last, in sorted order, so that writers cannot deadlock."""
+        self.counts[(kind, name, label)] += 1
+
+    def skip_locked(self, query: Any) -> Any:
+        """Let a claim pass over rows that another claim holds (PostgreSQL); SQLite has one writer."""
+        return query if self.connection.dialect.name == "sqlite" else query.with_for_update(skip_locked=True)
+
+    def only_one(self, scope: str) -> None:
+        """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:scope))"), {"scope": scope})
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    operation: Callable[[Tx], T]
+    future: "Future[T]"
+
+
+class Ledger:
+    """A database with one writing thread; `start` before use, `stop` after.
+
+    `clock` gives the host's time in UTC. On PostgreSQL the server's clock is used instead, so that hosts
+    agree, unless `server_clock` is False.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime],
+        server_clock: bool = True,
+        write_timeout: float = 10.0,
+    ) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._server_clock = server_clock and engine.dialect.name == "postgresql"
+        self._write_timeout = write_timeout
+        self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(QUEUE_SIZE)
+        self._writer = threading.Thread(target=self._write_groups, name="ledger-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the writing thread."""
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Write what is queued, then end the writing thread and close the connections."""
+        self._jobs.put(None)
+        self._writer.join(timeout=self._write_timeout)
+        self.engine.dispose()
+
+    def write(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation in a transaction and return its result once it is committed.
+
+        Raises what the operation raises, and LedgerUnavailable where nothing could be committed
+        (`maybe_committed` where the COMMIT itself failed or did not answer in time).
+        """
+        job: _Job[T] = _Job(lambda tx: operation(tx, *args, **kwargs), Future())
+        try:
+            self._jobs.put(job, timeout=self._write_timeout)
+        except queue.Full as error:
+            raise LedgerUnavailable("the queue of writes is full") from error
+        try:
+            return job.future.result(timeout=self._write_timeout)
+        except TimeoutError as error:
+            not_begun = job.future.cancel()
+            raise LedgerUnavailable(
+                "the ledger did not answer in time", maybe_committed=not not_begun
+            ) from error
+
+    def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query on a snapshot; raise LedgerUnavailable where the database does not answer."""
+        try:
+            with self.engine.connect() as connection:
+                return query(Tx(connection, self._now(connection)), *args, **kwargs)
+        except SQLAlchemyError as error:
+            raise LedgerUnavailable(type(error).__name__) from error
+
+    def _now(self, connection: Connection) -> datetime:
+        if self._server_clock:
+            now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+            assert isinstance(now, datetime)
+            return now
+        return self._clock()
+
+    def _write_groups(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            group = [first]
+            while len(group) < GROUP_SIZE:
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    self._jobs.put(None)
+                    break
+                group.append(job)
+            begun = [job for job in group if job.future.set_running_or_notify_cancel()]
+            if begun and not self._write_together(begun) and len(begun) > 1:
+                for job in begun:
+                    self._write_together([job])
+
+    def _write_together(self, group: list[_Job[Any]]) -> bool:
+        """Commit a group; return False where a member failed and all must be repeated one by one (W5)."""
+        committing = False
+        try:
+            with (
+                self.engine.connect().execution_options(writing=True) as connection,
+                connection.begin() as begun,
+            ):
+                tx = Tx(connection, self._now(connection))
+                results = [job.operation(tx) for job in group]
+                _write_totals(tx)
+                committing = True
+                begun.commit()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers who wait
+            if len(group) > 1 and not committing:
+                return False
+            failure = _as_bridge_error(error, committing=committing)
+            for job in group:
+                job.future.set_exception(failure)
+            return True
+        for job, result in zip(group, results, strict=True):
+            job.future.set_result(result)
+        return True
+
+
+def _as_bridge_error(error: Exception, *, committing: bool) -> Exception:
+    if isinstance(error, BridgeError):
+        return error
+    if isinstance(error, SQLAlchemyError):
+        log.warning("ledger.write_failed", reason=type(error).__name__)
+        return LedgerUnavailable(type(error).__name__, maybe_committed=committing)
+    return error
+
+
+def _write_totals(tx: Tx) -> None:
+    for (kind, name, label), count in sorted(tx.counts.items()):
+        statement = tx.insert(totals).values(kind=kind, name=name, label=label, count=count, last_at=tx.now)
+        tx.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["kind", "name", "label"],
+                set_={"count": totals.c.count + count, "last_at": tx.now},
+            )
+        )

@@ -1,0 +1,299 @@
+"""Takes deliveries and their runs in, and keeps the mapping sets and accounts that evaluation needs.
+
+It must not evaluate anything. Rules A1 to A5.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, func, select, update
+
+from bridge.errors import LostOwnership, Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import PERSON, PLAN, TICKET, to_text
+from bridge.ledger.outbox import owe
+from bridge.ledger.tables import accounts, deliveries, facts, history, mapping_sets, refused_webhooks, runs
+from bridge.models import (
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    Json,
+    MappingId,
+    Mode,
+    OwedComment,
+    Person,
+    Plan,
+    RunId,
+    RunState,
+    SourceName,
+    TicketRef,
+)
+
+# A body without the sender's time may be a second event after this long, and is a repeat within it (A1).
+UNTIMED_REPEAT = timedelta(minutes=10)
+# The guard that holds whatever else fails (A3): so many runs of a ticket and mapping in an hour.
+LOOP_RUNS = 3
+LOOP_WINDOW = timedelta(hours=1)
+
+MAPPING_SET_FACT = "mapping_set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run as the receiver wants it; `state` is QUEUED, RECORDED or REFUSED."""
+
+    id: RunId
+    mapping: MappingId
+    mode: Mode
+    key: str
+    ticket: TicketRef
+    state: RunState
+    reason: Reason | None
+    detail: str | None
+    plan: Plan | None
+    comment: OwedComment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a delivery: the reason where it needs nothing, the findings, the runs it asks for."""
+
+    reason: Reason | None
+    detail: str | None
+    ticket: TicketRef | None
+    findings: Json
+    mapping_set: str | None
+    runs: tuple[NewRun, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The delivery's id (the first one's for a duplicate) and the runs that were made by this call."""
+
+    delivery: DeliveryId
+    duplicate: bool
+    runs: tuple[RunId, ...]
+
+
+def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verdict | None) -> Accepted:
+    """Commit a delivery and the runs of its verdict; without a verdict it waits as pending (A1, A4)."""
+    if not delivery.timed and (first := _same_body(tx, delivery)) is not None:
+        return Accepted(delivery=first, duplicate=True, runs=())
+    row = {
+        "id": delivery_id,
+        "source": delivery.source,
+        "key": delivery.key,
+        "digest": delivery.digest,
+        "timed": int(delivery.timed),
+        "payload": json.dumps(delivery.payload, separators=(",", ":")),
+        "received_at": delivery.received_at,
+        "due_at": tx.now,
+        **_verdict_columns(verdict, tx.now),
+    }
+    made = tx.connection.execute(
+        tx.insert(deliveries).values(row).on_conflict_do_nothing().returning(deliveries.c.id)
+    ).scalar()
+    if made is None:
+        first_id = tx.connection.execute(
+            select(deliveries.c.id).where(
+                deliveries.c.source == delivery.source, deliveries.c.key == delivery.key
+            )
+        ).scalar_one()
+        return Accepted(delivery=DeliveryId(first_id), duplicate=True, runs=())
+    label = DeliveryState.PENDING if verdict is None else verdict.reason or "matched"
+    tx.count("delivery", delivery.source, label)
+    return Accepted(
+        delivery=delivery_id, duplicate=False, runs=_add_runs(tx, delivery_id, verdict) if verdict else ()
+    )
+
+
+def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
+    """Close a pending delivery with its verdict and runs; raise LostOwnership where another did (A4)."""
+    changed = tx.connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.PENDING)
+        .values(_verdict_columns(verdict, tx.now))
+        .returning(deliveries.c.source)
+    ).scalar()
+    if changed is None:
+        raise LostOwnership(f"delivery {delivery_id} is not pending")
+    tx.count("delivery", changed, verdict.reason or "matched")
+    return _add_runs(tx, delivery_id, verdict)
+
+
+def postpone(tx: Tx, *, delivery_id: DeliveryId, due_at: datetime) -> None:
+    """Look at a pending delivery again later."""
+    tx.connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=due_at))
+
+
+def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
+    tx.only_one(f"body:{delivery.digest}")
+    first = tx.connection.execute(
+        select(deliveries.c.id).where(
+            deliveries.c.source == delivery.source,
+            deliveries.c.digest == delivery.digest,
+            deliveries.c.received_at > delivery.received_at - UNTIMED_REPEAT,
+        )
+    ).scalar()
+    return DeliveryId(first) if first else None
+
+
+def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object]:
+    if verdict is None:
+        return {"state": DeliveryState.PENDING}
+    return {
+        "state": DeliveryState.EVALUATED,
+        "reason": verdict.reason,
+        "detail": verdict.detail,
+        "ticket_uid": verdict.ticket.uid if verdict.ticket else None,
+        "ticket_key": verdict.ticket.key if verdict.ticket else None,
+        "findings": json.dumps(verdict.findings),
+        "mapping_set": verdict.mapping_set,
+        "evaluated_at": now,
+    }
+
+
+def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
+    return tuple(new.id for new in verdict.runs if _add_run(tx, delivery, new))
+
+
+def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
+    looping = new.state is RunState.QUEUED and _runs_in_the_last_hour(tx, new) >= LOOP_RUNS
+    state, reason = (RunState.HELD, Reason.LOOP) if looping else (new.state, new.reason)
+    ended = state in {RunState.RECORDED, RunState.REFUSED}
+    made = tx.connection.execute(
+        tx.insert(runs)
+        .values(
+            id=new.id,
+            delivery=delivery,
+            source=new.ticket.source,
+            ticket_uid=new.ticket.uid,
+            ticket_key=new.ticket.key,
+            ticket=to_text(TICKET, new.ticket),
+            mapping=new.mapping,
+            key=new.key,
+            portal=new.plan.portal if new.plan else None,
+            state=state,
+            reason=reason,
+            detail=new.detail,
+            plan=to_text(PLAN, new.plan) if new.plan else None,
+            crashes=0,
+            tries=0,
+            due_at=tx.now,
+            created_at=tx.now,
+            ended_at=tx.now if ended else None,
+        )
+        .on_conflict_do_nothing()
+        .returning(runs.c.id)
+    ).scalar()
+    if made is None:
+        return False
+    tx.connection.execute(history.insert().values(run=new.id, at=tx.now, event=state, detail=reason))
+    tx.count("run", new.mapping, state)
+    # A held loop is told nobody: the comment would be the next event of the loop.
+    if new.comment is not None and not looping:
+        owe(tx, run=new.id, ticket=new.ticket, comment=new.comment)
+    return True
+
+
+def _runs_in_the_last_hour(tx: Tx, new: NewRun) -> int:
+    return tx.connection.execute(
+        select(func.count())
+        .select_from(runs)
+        .where(
+            runs.c.source == new.ticket.source,
+            runs.c.ticket_uid == new.ticket.uid,
+            runs.c.mapping == new.mapping,
+            runs.c.created_at > tx.now - LOOP_WINDOW,
+        )
+    ).scalar_one()
+
+
+def count_refusals(tx: Tx, counted: dict[tuple[SourceName, Reason], int]) -> None:
+    """Add webhook requests that were refused since the last time; they leave no other trace."""
+    for (source, reason), count in sorted(counted.items()):
+        statement = tx.insert(refused_webhooks).values(
+            source=source, reason=reason, count=count, last_at=tx.now
+        )
+        tx.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["source", "reason"],
+                set_={"count": refused_webhooks.c.count + count, "last_at": tx.now},
+            )
+        )
+
+
+def accept_mapping_set(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
+    """Keep a mapping set and put it in force for every process (A5)."""
+    tx.connection.execute(
+        tx.insert(mapping_sets)
+        .values(hash=set_hash, texts=texts, accepted_at=tx.now, accepted_by=by)
+        .on_conflict_do_nothing()
+    )
+    put_fact(tx, name=MAPPING_SET_FACT, value=set_hash)
+
+
+def mapping_set_in_force(tx: Tx) -> str | None:
+    """Return the hash of the mapping set in force; None where none was ever accepted."""
+    return get_fact(tx, name=MAPPING_SET_FACT)
+
+
+def mapping_texts(tx: Tx, *, set_hash: str) -> str:
+    """Return the texts of a mapping set as JSON."""
+    found = tx.connection.execute(select(mapping_sets.c.texts).where(mapping_sets.c.hash == set_hash))
+    return str(found.scalar_one())
+
+
+def put_account(tx: Tx, *, source: SourceName, person: Person) -> None:
+    """Remember our own account in a ticket system."""
+    values = {"person": to_text(PERSON, person), "asked_at": tx.now}
+    tx.connection.execute(
+        tx.insert(accounts)
+        .values(source=source, **values)
+        .on_conflict_do_update(index_elements=["source"], set_=values)
+    )
+
+
+def own_accounts(tx: Tx) -> dict[SourceName, Person]:
+    """Return our own account for each source where it is known."""
+    rows = tx.connection.execute(select(accounts.c.source, accounts.c.person))
+    return {SourceName(source): PERSON.validate_json(person) for source, person in rows}
+
+
+def put_fact(tx: Tx, *, name: str, value: str) -> None:
+    """Write something that the ledger knows of itself."""
+    values = {"value": value, "at": tx.now}
+    tx.connection.execute(
+        tx.insert(facts)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values)
+    )
+
+
+def get_fact(tx: Tx, *, name: str) -> str | None:
+    """Return something that the ledger knows of itself."""
+    return tx.connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+
+
+def pending(tx: Tx, *, limit: int) -> tuple[tuple[DeliveryId, Delivery], ...]:
+    """Return deliveries that wait for their evaluation, the oldest first (A4)."""
+    rows = tx.connection.execute(
+        select(deliveries)
+        .where(deliveries.c.state == DeliveryState.PENDING, deliveries.c.due_at <= tx.now)
+        .order_by(deliveries.c.due_at)
+        .limit(limit)
+    ).mappings()
+    return tuple((DeliveryId(row["id"]), delivery_of(row)) for row in rows)
+
+
+def delivery_of(row: RowMapping) -> Delivery:
+    """Return a row of `deliveries` as it was received."""
+    return Delivery(
+        source=SourceName(row["source"]),
+        key=row["key"],
+        digest=row["digest"],
+        timed=bool(row["timed"]),
+        payload=json.loads(row["payload"]),
+        received_at=row["received_at"],
+    )

@@ -1,0 +1,104 @@
+"""Turns frozen values into JSON columns and back, with pydantic, and rows into values.
+
+It must not run statements.
+"""
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping
+
+from bridge.errors import Reason
+from bridge.models import (
+    Call,
+    CallResult,
+    CallState,
+    Comment,
+    CommentState,
+    DeliveryId,
+    MappingId,
+    Occasion,
+    OwedComment,
+    Part,
+    Person,
+    Plan,
+    Run,
+    RunId,
+    RunState,
+    SessionId,
+    TicketRef,
+    Visibility,
+)
+
+PLAN: Final = TypeAdapter(Plan)
+PART: Final = TypeAdapter(Part)
+RESULT: Final = TypeAdapter(CallResult)
+TICKET: Final = TypeAdapter(TicketRef)
+PERSON: Final = TypeAdapter(Person)
+
+
+def to_text(adapter: TypeAdapter[Any], value: Any) -> str:
+    """Return a value as JSON text."""
+    return adapter.dump_json(value).decode()
+
+
+def run_of(row: RowMapping) -> Run:
+    """Return a row of `runs` as a value."""
+    return Run(
+        id=RunId(row["id"]),
+        delivery=DeliveryId(row["delivery"]),
+        ticket=TICKET.validate_json(row["ticket"]),
+        mapping=MappingId(row["mapping"]),
+        key=row["key"],
+        state=RunState(row["state"]),
+        reason=_reason(row["reason"]),
+        detail=row["detail"],
+        plan=PLAN.validate_json(row["plan"]) if row["plan"] else None,
+        owner=SessionId(row["owner"]) if row["owner"] else None,
+        crashes=row["crashes"],
+        tries=row["tries"],
+        due_at=row["due_at"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def call_of(row: RowMapping) -> Call:
+    """Return a row of `calls` as a value."""
+    return Call(
+        run=RunId(row["run"]),
+        part=PART.validate_json(row["content"]),
+        attempt=row["attempt"],
+        state=CallState(row["state"]),
+        intended_at=row["intended_at"],
+        latest_end=row["latest_end"],
+        ended_at=row["ended_at"],
+        result=RESULT.validate_json(row["result"]) if row["result"] else None,
+    )
+
+
+def comment_of(row: RowMapping) -> Comment:
+    """Return a row of `comments` as a value."""
+    return Comment(
+        id=row["id"],
+        run=RunId(row["run"]),
+        ticket=TICKET.validate_json(row["ticket"]),
+        owed=OwedComment(
+            occasion=Occasion(row["occasion"]),
+            n=row["n"],
+            marker=row["marker"],
+            text=row["text"],
+            visibility=Visibility(row["visibility"]),
+        ),
+        state=CommentState(row["state"]),
+        attempt=row["attempt"],
+        due_at=row["due_at"],
+        owed_at=row["owed_at"],
+        uncertain_until=row["uncertain_until"],
+        posted_id=row["posted_id"],
+        reason=_reason(row["reason"]),
+    )
+
+
+def _reason(text: str | None) -> Reason | None:
+    return Reason(text) if text else None

@@ -1,0 +1,97 @@
+"""Opens the database with the settings that the promises need (W6), and says which place it is.
+
+It must not read or write a row of the ledger.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from bridge.errors import ConfigurationError, LedgerUnavailable
+
+# A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
+SQLITE_WAIT_SECONDS = 5.0
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine for `sqlite:///path` or `postgresql://…`; raise ConfigurationError for anything else.
+
+    Raises LedgerUnavailable where a server is asked and it answers with `fsync=off`, which cannot keep
+    what it has committed.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(("BRIDGE_DATABASE_URL: not a database address",)) from error
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(url, parsed.database)
+    if parsed.get_backend_name() == "postgresql":
+        return _open_postgresql(parsed.set(drivername="postgresql+psycopg").render_as_string(False))
+    raise ConfigurationError(
+        ("BRIDGE_DATABASE_URL: neither sqlite:/// nor postgresql:// (use one of these two)",)
+    )
+
+
+def _open_sqlite(url: str, database: str | None) -> Engine:
+    if not database or database == ":memory:":
+        raise ConfigurationError(("BRIDGE_DATABASE_URL: needs a file (sqlite:///data/bridge.sqlite3)",))
+    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        # The driver's own transactions start too late and upgrade in the middle; `begin` below replaces them.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _open_postgresql(url: str) -> Engine:
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_timeout=5)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW fsync")
+            if cursor.fetchone()[0] != "on":
+                raise LedgerUnavailable("the PostgreSQL server runs with fsync=off (turn it on)")
+            cursor.execute("SET synchronous_commit = on")
+            cursor.execute("SET timezone = 'UTC'")
+            cursor.execute("SET lock_timeout = '5s'")
+            cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
+        connection.commit()
+
+    return engine
+
+
+def place_of(connection: Connection) -> str:
+    """Return what names the place where this ledger lives: it changes when the ledger is moved or restored.
+
+    SQLite: the file's path and inode. PostgreSQL: the cluster's system identifier and the database's name.
+    """
+    database = connection.engine.url.database or ""
+    if connection.dialect.name == "sqlite":
+        path = Path(database).resolve()
+        return f"{path}:{path.stat().st_ino}"
+    try:
+        with connection.begin_nested():
+            identifier = connection.execute(
+                text("SELECT system_identifier FROM pg_control_system()")
+            ).scalar_one()
+    except SQLAlchemyError:
+        # Not every server lets its users ask; the silence rule of W7 still holds then.
+        identifier = "unknown"
+    return f"{identifier}:{database}"

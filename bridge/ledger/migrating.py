@@ -1,0 +1,61 @@
+"""Moves the schema of a ledger forward with alembic, and refuses one that this code does not know.
+
+It must not move a schema backward: rows that new code wrote would be lost.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+from bridge.errors import ConfigurationError
+from bridge.ledger.tables import SCHEMA_REVISION
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Bring a ledger to the schema of this code; return the revision before and after.
+
+    Raises ConfigurationError for a schema from the future. Two processes that migrate at once do it one
+    after the other.
+    """
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bridge migrate'))"))
+        before = _revision(connection)
+        _refuse_the_future(before)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, SCHEMA_REVISION)
+        return before, SCHEMA_REVISION
+
+
+def require_schema(engine: Engine) -> None:
+    """Raise ConfigurationError unless the ledger has exactly the schema of this code."""
+    with engine.connect() as connection:
+        revision = _revision(connection)
+    _refuse_the_future(revision)
+    if revision != SCHEMA_REVISION:
+        raise ConfigurationError(
+            (f"BRIDGE_DATABASE_URL: the ledger's schema is {revision or 'empty'} (run `bridge migrate`)",)
+        )
+
+
+def _refuse_the_future(revision: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise ConfigurationError(
+            (f"BRIDGE_DATABASE_URL: schema {revision} is newer than this version (start a later version)",)
+        )
+
+
+def _revision(connection: object) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()  # type: ignore[arg-type]  # Connection
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

@@ -1,0 +1,178 @@
+"""The comment outbox: what is owed to tickets, who is posting it, and what became of it (T1 to T3).
+
+It must not make or change a comment's text.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+
+from bridge.errors import LostOwnership, Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import TICKET, comment_of, to_text
+from bridge.ledger.tables import comments, history
+from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
+
+
+def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
+    """Add a comment in the transaction that owes it; return False where this one is owed already."""
+    made = tx.connection.execute(
+        tx.insert(comments)
+        .values(
+            run=run,
+            source=ticket.source,
+            ticket_uid=ticket.uid,
+            ticket=to_text(TICKET, ticket),
+            occasion=comment.occasion,
+            n=comment.n,
+            marker=comment.marker,
+            text=comment.text,
+            visibility=comment.visibility,
+            state=CommentState.OWED,
+            attempt=0,
+            owed_at=tx.now,
+            due_at=tx.now,
+        )
+        .on_conflict_do_nothing()
+        .returning(comments.c.id)
+    ).scalar()
+    return made is not None
+
+
+def claim_comments(
+    tx: Tx, *, session: SessionId, limit: int, sources: tuple[SourceName, ...]
+) -> tuple[Comment, ...]:
+    """Take due comments, only the oldest unposted one of each ticket, and mark them as posting (T1, T2)."""
+    older = comments.alias("older")
+    first_of_ticket = ~(
+        select(older.c.id)
+        .where(
+            older.c.source == comments.c.source,
+            older.c.ticket_uid == comments.c.ticket_uid,
+            older.c.state.in_((CommentState.OWED, CommentState.POSTING)),
+            older.c.id < comments.c.id,
+        )
+        .exists()
+    )
+    picked = tx.skip_locked(
+        select(comments.c.id)
+        .where(
+            comments.c.state == CommentState.OWED,
+            comments.c.due_at <= tx.now,
+            comments.c.source.in_(sources),
+            first_of_ticket,
+        )
+        .order_by(comments.c.due_at, comments.c.id)
+        .limit(limit)
+    ).cte("picked")
+    rows = tx.connection.execute(
+        update(comments)
+        .where(comments.c.id.in_(select(picked.c.id)))
+        .values(state=CommentState.POSTING, owner=session, attempt=comments.c.attempt + 1)
+        .returning(comments)
+    ).mappings()
+    return tuple(sorted((comment_of(row) for row in rows), key=lambda comment: comment.id))
+
+
+def posting_until(tx: Tx, *, comment: Comment, session: SessionId, latest_end: datetime) -> None:
+    """Note, before the request leaves, until when it may still arrive (T1)."""
+    _change(tx, comment, session, uncertain_until=latest_end)
+
+
+def posted(tx: Tx, *, comment: Comment, session: SessionId, posted_id: str) -> None:
+    """Close a comment as standing in its ticket."""
+    _change(
+        tx,
+        comment,
+        session,
+        state=CommentState.POSTED,
+        posted_id=posted_id,
+        posted_at=tx.now,
+        owner=None,
+        reason=None,
+    )
+    tx.count("comment", comment.ticket.source, CommentState.POSTED)
+    _note(tx, comment, CommentState.POSTED, None)
+
+
+def try_later(
+    tx: Tx,
+    *,
+    comment: Comment,
+    session: SessionId,
+    due_at: datetime,
+    reason: Reason,
+    detail: str,
+    uncertain_until: datetime | None,
+) -> None:
+    """Give a comment back; `uncertain_until` is set where its request may have been taken."""
+    _change(
+        tx,
+        comment,
+        session,
+        state=CommentState.OWED,
+        due_at=due_at,
+        owner=None,
+        reason=reason,
+        detail=detail,
+        uncertain_until=uncertain_until,
+    )
+
+
+def undeliverable(tx: Tx, *, comment: Comment, session: SessionId, reason: Reason, detail: str) -> None:
+    """Close a comment that will never be taken, so that the next one of its ticket can go (T2)."""
+    _change(
+        tx,
+        comment,
+        session,
+        state=CommentState.UNDELIVERABLE,
+        owner=None,
+        reason=reason,
+        detail=detail,
+    )
+    tx.count("comment", comment.ticket.source, CommentState.UNDELIVERABLE)
+    _note(tx, comment, CommentState.UNDELIVERABLE, reason)
+
+
+def release_comments(tx: Tx, *, session: SessionId) -> int:
+    """Give back the comments of a dead session; what it had sent is looked for before a repeat (T1)."""
+    returned = tx.connection.execute(
+        update(comments)
+        .where(comments.c.state == CommentState.POSTING, comments.c.owner == session)
+        .values(state=CommentState.OWED, owner=None, due_at=func.coalesce(comments.c.uncertain_until, tx.now))
+        .returning(comments.c.id)
+    )
+    return len(returned.all())
+
+
+def suspect_all_owed(tx: Tx) -> None:
+    """Have unposted comments looked for before they are posted: tickets may be ahead of the ledger (W7)."""
+    tx.connection.execute(
+        update(comments)
+        .where(comments.c.state.in_((CommentState.OWED, CommentState.POSTING)))
+        .values(uncertain_until=tx.now)
+    )
+
+
+def _change(tx: Tx, comment: Comment, session: SessionId, **values: object) -> None:
+    changed = tx.connection.execute(
+        update(comments)
+        .where(
+            comments.c.id == comment.id,
+            comments.c.owner == session,
+            comments.c.state == CommentState.POSTING,
+            comments.c.attempt == comment.attempt,
+        )
+        .values(**values)
+        .returning(comments.c.id)
+    ).scalar()
+    if changed is None:
+        raise LostOwnership(f"comment {comment.id} is not being posted by this session")
+
+
+def _note(tx: Tx, comment: Comment, state: CommentState, reason: Reason | None) -> None:
+    tx.connection.execute(
+        history.insert().values(
+            run=comment.run, at=tx.now, event=f"comment_{state}", detail=reason or comment.owed.occasion
+        )
+    )

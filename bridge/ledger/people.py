@@ -1,0 +1,139 @@
+"""What a person may change: resolve an unknown, release, cancel; each is compare-and-set (S9).
+
+It must not know who may do it; each change carries who, why, and the attempt that they saw.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+
+from bridge.errors import NotPossible, Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import run_of
+from bridge.ledger.outbox import owe
+from bridge.ledger.sending import add_attempt, drop_planned
+from bridge.ledger.tables import calls, history, pauses, runs
+from bridge.ledger.working import ENDED, calls_of
+from bridge.models import CallState, OwedComment, PortalName, Run, RunId, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Who does it and why, in their own words."""
+
+    author: str
+    reason: str
+
+
+def find_run(tx: Tx, *, run: RunId) -> Run:
+    """Return a run; raise NotPossible where there is none."""
+    row = tx.connection.execute(select(runs).where(runs.c.id == run)).mappings().first()
+    if row is None:
+        raise NotPossible(f"there is no run {run} (see `bridge runs`)")
+    return run_of(row)
+
+
+def resolve(
+    tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comment: OwedComment | None
+) -> None:
+    """Move an unknown run to ANSWERED or REFUSED by a person's word, or to QUEUED for one further attempt.
+
+    `attempt` is the newest attempt that the person saw; another one since then raises NotPossible (S9).
+    """
+    seen = find_run(tx, run=run)
+    newest = newest_attempt(tx, run=run)
+    if newest != attempt:
+        raise NotPossible(f"run {run} is at attempt {newest}, not {attempt} (look again, then decide)")
+    _move(tx, seen, (RunState.UNKNOWN,), state, act)
+    if state is RunState.QUEUED:
+        under_way = None
+        for call in calls_of(tx, run=run):
+            if call.state is CallState.UNKNOWN and call.attempt == _newest_of_part(tx, run, call.part.number):
+                add_attempt(tx, call=call)
+                under_way = max(filter(None, (under_way, call.latest_end)), default=None)
+        if under_way is not None and under_way > tx.now:
+            tx.connection.execute(update(runs).where(runs.c.id == run).values(due_at=under_way))
+    else:
+        drop_planned(tx, run=run)
+    if comment is not None:
+        owe(tx, run=run, ticket=seen.ticket, comment=comment)
+
+
+def cancel(tx: Tx, *, run: RunId, act: Act, comment: OwedComment) -> None:
+    """Cancel a run that was not sent: queued or held; raise NotPossible for any other."""
+    seen = find_run(tx, run=run)
+    _move(tx, seen, (RunState.QUEUED, RunState.HELD), RunState.CANCELLED, act)
+    drop_planned(tx, run=run)
+    owe(tx, run=run, ticket=seen.ticket, comment=comment)
+
+
+def release(tx: Tx, *, run: RunId, act: Act) -> None:
+    """Queue a held run again; the policy is asked again before anything is sent."""
+    _move(tx, find_run(tx, run=run), (RunState.HELD,), RunState.QUEUED, act)
+
+
+def release_portal(tx: Tx, *, portal: PortalName, act: Act) -> int:
+    """Lift a portal's pause and queue the runs that it held; return how many (S6)."""
+    if tx.connection.execute(delete(pauses).where(pauses.c.portal == portal)).rowcount == 0:
+        raise NotPossible(f"portal {portal} is not paused")
+    return _release_all(tx, act, runs.c.portal == portal, runs.c.reason == Reason.PORTAL_PAUSED)
+
+
+def release_restored(tx: Tx, *, act: Act) -> int:
+    """Queue the runs that were held because the ledger looked restored or moved; return how many (W7)."""
+    return _release_all(tx, act, runs.c.reason == Reason.RESTORED)
+
+
+def _release_all(tx: Tx, act: Act, *conditions: object) -> int:
+    held = [
+        run_of(row)
+        for row in tx.connection.execute(
+            select(runs).where(runs.c.state == RunState.HELD, *conditions)  # type: ignore[arg-type]  # columns
+        ).mappings()
+    ]
+    for run in held:
+        _move(tx, run, (RunState.HELD,), RunState.QUEUED, act)
+    return len(held)
+
+
+def newest_attempt(tx: Tx, *, run: RunId) -> int:
+    """Return the highest attempt of a run that was intended; 0 where none was."""
+    return int(
+        tx.connection.execute(
+            select(func.coalesce(func.max(calls.c.attempt), 0)).where(
+                calls.c.run == run, calls.c.intended_at.is_not(None)
+            )
+        ).scalar_one()
+    )
+
+
+def _newest_of_part(tx: Tx, run: RunId, part: int) -> int:
+    return int(
+        tx.connection.execute(
+            select(func.max(calls.c.attempt)).where(calls.c.run == run, calls.c.part == part)
+        ).scalar_one()
+    )
+
+
+def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: Act) -> None:
+    moved = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.state.in_(before))
+        .values(
+            state=after,
+            reason=Reason.BY_OPERATOR,
+            owner=None,
+            due_at=tx.now,
+            ended_at=tx.now if after in ENDED else None,
+        )
+        .returning(runs.c.id)
+    ).scalar()
+    if moved is None:
+        wanted = " or ".join(before)
+        raise NotPossible(
+            f"run {run.id} is {run.state}; this needs {wanted} (see `bridge runs show {run.id}`)"
+        )
+    tx.connection.execute(
+        history.insert().values(run=run.id, at=tx.now, event=after, by=act.author, detail=act.reason)
+    )
+    tx.count("run", run.mapping, after)

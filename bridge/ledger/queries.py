@@ -1,0 +1,259 @@
+"""What people and programs look at: health figures, lists, and the whole story of a run.
+
+It must not change anything; every function is a read on a snapshot.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, func, select
+
+from bridge.errors import NotPossible
+from bridge.ledger import Tx
+from bridge.ledger.codec import comment_of, run_of
+from bridge.ledger.tables import (
+    comments,
+    deliveries,
+    facts,
+    history,
+    pauses,
+    refused_webhooks,
+    runs,
+    sessions,
+    totals,
+)
+from bridge.ledger.working import ENDED, calls_of
+from bridge.models import (
+    Call,
+    Comment,
+    CommentState,
+    DeliveryId,
+    DeliveryState,
+    Json,
+    Run,
+    RunId,
+    RunState,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """A counter: what is counted, for whom, under which label, how often and when last."""
+
+    kind: str
+    name: str
+    label: str
+    count: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLine:
+    id: str
+    host: str
+    beat_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    name: str
+    value: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseLine:
+    portal: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Everything that health and metrics say of the ledger, at `now` of the ledger's clock.
+
+    `runs` counts the states that have not ended plus `dead`; `oldest_due` is when the run that has waited
+    longest could have started.
+    """
+
+    now: datetime
+    runs: tuple[tuple[RunState, int], ...]
+    oldest_due: datetime | None
+    pending_deliveries: int
+    comments_owed: int
+    oldest_owed: datetime | None
+    undeliverable: int
+    sessions: tuple[SessionLine, ...]
+    pauses: tuple[PauseLine, ...]
+    facts: tuple[Fact, ...]
+    totals: tuple[Total, ...]
+    refused: tuple[Total, ...]
+
+
+def figures(tx: Tx) -> Figures:
+    """Count what health and metrics report; every count reads a partial index, never all of history."""
+    unended = [state for state in RunState if state not in ENDED] + [RunState.DEAD]
+    by_state = {
+        RunState(state): count
+        for state, count in tx.connection.execute(
+            select(runs.c.state, func.count()).where(runs.c.state.in_(unended)).group_by(runs.c.state)
+        )
+    }
+    unposted = comments.c.state.in_((CommentState.OWED, CommentState.POSTING))
+    owed = tx.connection.execute(select(func.count(), func.min(comments.c.owed_at)).where(unposted)).one()
+    return Figures(
+        now=tx.now,
+        runs=tuple((state, by_state.get(state, 0)) for state in unended),
+        oldest_due=tx.connection.execute(
+            select(func.min(runs.c.due_at)).where(runs.c.state == RunState.QUEUED, runs.c.due_at <= tx.now)
+        ).scalar(),
+        pending_deliveries=_count(
+            tx, select(func.count()).where(deliveries.c.state == DeliveryState.PENDING)
+        ),
+        comments_owed=owed[0],
+        oldest_owed=owed[1],
+        undeliverable=_count(tx, select(func.count()).where(comments.c.state == CommentState.UNDELIVERABLE)),
+        sessions=tuple(
+            SessionLine(id=row.id, host=row.host, beat_at=row.beat_at)
+            for row in tx.connection.execute(select(sessions).where(sessions.c.ended_at.is_(None)))
+        ),
+        pauses=tuple(
+            PauseLine(portal=row.portal, reason=row.reason, at=row.at)
+            for row in tx.connection.execute(select(pauses).order_by(pauses.c.portal))
+        ),
+        facts=tuple(
+            Fact(name=row.name, value=row.value, at=row.at) for row in tx.connection.execute(select(facts))
+        ),
+        totals=tuple(Total(**row) for row in tx.connection.execute(select(totals)).mappings()),
+        refused=tuple(
+            Total(
+                kind="refused",
+                name=row["source"],
+                label=row["reason"],
+                count=row["count"],
+                last_at=row["last_at"],
+            )
+            for row in tx.connection.execute(select(refused_webhooks)).mappings()
+        ),
+    )
+
+
+def _count(tx: Tx, query: object) -> int:
+    return int(tx.connection.execute(query).scalar_one())  # type: ignore[call-overload]  # any SELECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLine:
+    """A delivery as lists show it; `findings` is the decision on each mapping, near misses first."""
+
+    id: DeliveryId
+    source: str
+    key: str
+    state: DeliveryState
+    reason: str | None
+    detail: str | None
+    ticket_key: str | None
+    mapping_set: str | None
+    findings: Json
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    at: datetime
+    event: str
+    by: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStory:
+    """A run with all that happened to it."""
+
+    run: Run
+    delivery: DeliveryLine
+    calls: tuple[Call, ...]
+    comments: tuple[Comment, ...]
+    history: tuple[HistoryLine, ...]
+
+
+def list_runs(
+    tx: Tx,
+    *,
+    limit: int,
+    ticket: str | None = None,
+    state: RunState | None = None,
+    mapping: str | None = None,
+) -> tuple[Run, ...]:
+    """Return the newest runs that fit."""
+    query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+    for column, wanted in ((runs.c.ticket_key, ticket), (runs.c.state, state), (runs.c.mapping, mapping)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return tuple(map(run_of, tx.connection.execute(query).mappings()))
+
+
+def run_story(tx: Tx, *, run: RunId) -> RunStory:
+    """Return a run with its delivery, calls, comments and timeline; raise NotPossible where there is none."""
+    row = tx.connection.execute(select(runs).where(runs.c.id == run)).mappings().first()
+    if row is None:
+        raise NotPossible(f"there is no run {run} (see `bridge runs`)")
+    found = run_of(row)
+    return RunStory(
+        run=found,
+        delivery=one_delivery(tx, delivery=found.delivery),
+        calls=calls_of(tx, run=run),
+        comments=tuple(
+            comment_of(line)
+            for line in tx.connection.execute(
+                select(comments).where(comments.c.run == run).order_by(comments.c.id)
+            ).mappings()
+        ),
+        history=tuple(
+            HistoryLine(at=line.at, event=line.event, by=line.by, detail=line.detail)
+            for line in tx.connection.execute(
+                select(history).where(history.c.run == run).order_by(history.c.id)
+            )
+        ),
+    )
+
+
+def list_deliveries(tx: Tx, *, limit: int, ticket: str | None = None) -> tuple[DeliveryLine, ...]:
+    """Return the newest deliveries, or those of a ticket."""
+    query = select(deliveries).order_by(deliveries.c.received_at.desc()).limit(limit)
+    if ticket is not None:
+        query = query.where(deliveries.c.ticket_key == ticket)
+    return tuple(map(_delivery_line, tx.connection.execute(query).mappings()))
+
+
+def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:
+    """Return a delivery; raise NotPossible where there is none."""
+    return _delivery_line(_delivery_row(tx, delivery))
+
+
+def stored_payload(tx: Tx, *, delivery: DeliveryId) -> Json:
+    """Return the body of a delivery as it came."""
+    return json.loads(_delivery_row(tx, delivery)["payload"])
+
+
+def _delivery_row(tx: Tx, delivery: DeliveryId) -> RowMapping:
+    row = tx.connection.execute(select(deliveries).where(deliveries.c.id == delivery)).mappings().first()
+    if row is None:
+        raise NotPossible(f"there is no delivery {delivery} (see `bridge deliveries`)")
+    return row
+
+
+def _delivery_line(row: RowMapping) -> DeliveryLine:
+    return DeliveryLine(
+        id=DeliveryId(row["id"]),
+        source=row["source"],
+        key=row["key"],
+        state=DeliveryState(row["state"]),
+        reason=row["reason"],
+        detail=row["detail"],
+        ticket_key=row["ticket_key"],
+        mapping_set=row["mapping_set"],
+        findings=json.loads(row["findings"]),
+        received_at=row["received_at"],
+    )

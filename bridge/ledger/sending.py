@@ -1,0 +1,239 @@
+"""The write-ahead intent and the answer of every Act call (S1, S4, S7 to S9).
+
+It must not send anything, nor read an answer; it only remembers, and refuses what the states forbid.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from bridge import policy
+from bridge.errors import LostOwnership, Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import PART, RESULT, TICKET, to_text
+from bridge.ledger.outbox import owe
+from bridge.ledger.tables import calls, history, pauses, runs
+from bridge.ledger.working import ENDED, calls_of, paused
+from bridge.models import (
+    Call,
+    CallResult,
+    CallState,
+    OwedComment,
+    Part,
+    PortalName,
+    Run,
+    RunId,
+    RunState,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """What an answer makes of its run: the state, when it is due again, what is told, which portal pauses."""
+
+    state: RunState
+    reason: Reason | None = None
+    detail: str | None = None
+    due_at: datetime | None = None
+    comment: OwedComment | None = None
+    again: bool = False  # the same part gets a further planned attempt
+    pause: PortalName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The verdict, and with GO the call to send now and its latest possible end."""
+
+    verdict: policy.Verdict
+    call: Call | None = None
+    latest_end: datetime | None = None
+
+
+def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> Admission:
+    """Ask the policy and, where it says go, commit the intent of the run's next call (S1, S4, S7, L1).
+
+    `parts` are frozen as planned calls first; empty where they are already. `lasting` is the longest that
+    the attempt can take. Raises LostOwnership where the run is not ours or an earlier attempt may still be
+    under way.
+    """
+    _require_owner(tx, run, (RunState.CLAIMED, RunState.SENDING))
+    assert run.plan is not None
+    verdict = policy.admit(run.plan, policy.Usage(now=tx.now, paused=paused(tx, portal=run.plan.portal)))
+    if verdict is not policy.Verdict.GO:
+        return Admission(verdict=verdict)
+    for part in parts:
+        _plan_call(tx, run=run.id, part=part, attempt=1)
+    call = next(call for call in calls_of(tx, run=run.id) if call.state is CallState.PLANNED)
+    latest_end = tx.now + lasting
+    _intend(tx, call, latest_end)
+    return Admission(verdict=verdict, call=call, latest_end=latest_end)
+
+
+def _intend(tx: Tx, call: Call, latest_end: datetime) -> None:
+    under_way = tx.connection.execute(
+        select(func.max(calls.c.latest_end)).where(
+            calls.c.run == call.run, calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN))
+        )
+    ).scalar()
+    if under_way is not None and under_way > tx.now:
+        raise LostOwnership(f"an attempt of run {call.run} may still be under way")
+    tx.connection.execute(
+        update(calls)
+        .where(calls.c.run == call.run, calls.c.part == call.part.number, calls.c.attempt == call.attempt)
+        .values(state=CallState.INTENDED, intended_at=tx.now, latest_end=latest_end)
+    )
+    tx.connection.execute(
+        update(runs).where(runs.c.id == call.run).values(state=RunState.SENDING, reason=None, detail=None)
+    )
+    tx.connection.execute(
+        history.insert().values(run=call.run, at=tx.now, event="intended", detail=call.request_uid)
+    )
+
+
+def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next | None) -> bool:
+    """Record what came of a call, whoever has it (S8); return False where it had an answer already.
+
+    `following` moves the run; it needs ownership, so it is left out where the run was lost: the answer
+    stays on the call, and a run that is unknown because of it is closed by `close_unknown`.
+    """
+    recorded = tx.connection.execute(
+        update(calls)
+        .where(
+            calls.c.run == run.id,
+            calls.c.part == call.part.number,
+            calls.c.attempt == call.attempt,
+            calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN)),
+            calls.c.result.is_(None),
+        )
+        .values(state=result.state, reason=result.reason, result=to_text(RESULT, result), ended_at=tx.now)
+        .returning(calls.c.run)
+    ).scalar()
+    if recorded is None:
+        return False
+    portal = run.plan.portal if run.plan else ""
+    tx.connection.execute(
+        history.insert().values(run=run.id, at=tx.now, event=f"call_{result.state}", detail=result.reason)
+    )
+    tx.count("call", portal, result.reason or result.state)
+    for outcome in result.outcomes:
+        tx.count("engine", portal, outcome.code)
+    if following is not None:
+        _follow(tx, run, call, following)
+    return True
+
+
+def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
+    sending = following.state is RunState.SENDING
+    moved = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state == RunState.SENDING)
+        .values(
+            state=following.state,
+            reason=following.reason,
+            detail=following.detail,
+            owner=run.owner if sending else None,
+            crashes=0,
+            due_at=following.due_at or tx.now,
+            ended_at=tx.now if following.state in ENDED else None,
+        )
+        .returning(runs.c.id)
+    ).scalar()
+    if moved is None:
+        raise LostOwnership(f"run {run.id} was taken over while its call was under way")
+    if following.again:
+        add_attempt(tx, call=call)
+    elif following.state in ENDED:
+        drop_planned(tx, run=run.id)
+    if following.pause is not None and following.reason is not None:
+        pause(tx, portal=following.pause, reason=following.reason, run=run.id)
+    if not sending:
+        tx.connection.execute(
+            history.insert().values(run=run.id, at=tx.now, event=following.state, detail=following.reason)
+        )
+        tx.count("run", run.mapping, following.state)
+    if following.comment is not None:
+        owe(tx, run=run.id, ticket=run.ticket, comment=following.comment)
+
+
+def close_unknown(tx: Tx, *, run: RunId, state: RunState, comment: OwedComment | None) -> bool:
+    """Close an unknown run because its answer came late (S8); return False where it is not unknown."""
+    row = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run, runs.c.state == RunState.UNKNOWN)
+        .values(state=state, reason=None, ended_at=tx.now)
+        .returning(runs.c.mapping, runs.c.ticket)
+    ).first()
+    if row is None:
+        return False
+    drop_planned(tx, run=run)
+    tx.connection.execute(history.insert().values(run=run, at=tx.now, event=state, detail="late_answer"))
+    tx.count("run", row.mapping, state)
+    if comment is not None:
+        owe(tx, run=run, ticket=TICKET.validate_json(row.ticket), comment=comment)
+    return True
+
+
+def close_not_sent(tx: Tx, *, run: Run, call: Call, due_at: datetime) -> bool:
+    """Close by its id an intent whose COMMIT raised, and queue the run again (S1)."""
+    closed = tx.connection.execute(
+        update(calls)
+        .where(
+            calls.c.run == run.id,
+            calls.c.part == call.part.number,
+            calls.c.attempt == call.attempt,
+            calls.c.state == CallState.INTENDED,
+        )
+        .values(state=CallState.NOT_SENT, reason=Reason.INTENT_NOT_COMMITTED, ended_at=tx.now)
+        .returning(calls.c.run)
+    ).scalar()
+    if closed is not None:
+        add_attempt(tx, call=call)
+    moved = tx.connection.execute(
+        update(runs)
+        .where(
+            runs.c.id == run.id,
+            runs.c.owner == run.owner,
+            runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+        )
+        .values(state=RunState.QUEUED, reason=Reason.INTENT_NOT_COMMITTED, owner=None, due_at=due_at)
+        .returning(runs.c.id)
+    ).scalar()
+    return moved is not None
+
+
+def add_attempt(tx: Tx, *, call: Call) -> None:
+    """Plan a further attempt of a part that is closed."""
+    _plan_call(tx, run=call.run, part=call.part, attempt=call.attempt + 1)
+
+
+def _plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
+    tx.connection.execute(
+        calls.insert().values(
+            run=run, part=part.number, attempt=attempt, content=to_text(PART, part), state=CallState.PLANNED
+        )
+    )
+
+
+def drop_planned(tx: Tx, *, run: RunId) -> None:
+    """Give up the parts of a run that were never sent."""
+    tx.connection.execute(
+        update(calls)
+        .where(calls.c.run == run, calls.c.state == CallState.PLANNED)
+        .values(state=CallState.DROPPED, ended_at=tx.now)
+    )
+
+
+def pause(tx: Tx, *, portal: PortalName, reason: Reason, run: RunId) -> None:
+    """Stop sending to a portal until a person releases it (S6)."""
+    tx.connection.execute(
+        tx.insert(pauses).values(portal=portal, reason=reason, at=tx.now, run=run).on_conflict_do_nothing()
+    )
+
+
+def _require_owner(tx: Tx, run: Run, states: tuple[RunState, ...]) -> None:
+    query = select(runs.c.id).where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state.in_(states))
+    if tx.connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    if tx.connection.execute(query).scalar() is None:
+        raise LostOwnership(f"run {run.id} is not owned by {run.owner}")

@@ -1,0 +1,193 @@
+"""Worker sessions and their beats, and what becomes of the work of a session that died (W1 to W3, W7).
+
+It must not compare the clocks of two hosts: an observer times a beat that stands still by its own clock.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from bridge.errors import Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import call_of, run_of
+from bridge.ledger.connecting import place_of
+from bridge.ledger.outbox import owe, release_comments, suspect_all_owed
+from bridge.ledger.tables import calls, facts, history, runs, sessions
+from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
+
+# A ledger silent for longer than this may be an old copy (W7).
+SILENCE = timedelta(hours=1)
+# So many crashes of a run that had been started make it dead (W3).
+CRASHES = 3
+
+PLACE_FACT = "place"
+BEAT_FACT = "beat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A session's beat as it stands; it is alive while `count` keeps changing."""
+
+    session: SessionId
+    host: str
+    count: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bereaved:
+    """A run of a dead session that had an intended call without an answer: unknown, and to be told (W2)."""
+
+    run: Run
+    calls: tuple[Call, ...]
+
+
+def open_session(tx: Tx, *, session: SessionId, host: str, pid: int) -> bool:
+    """Open a worker session; return True where the ledger looks restored or moved, its runs held (W7)."""
+    known = {row.name: row for row in tx.connection.execute(select(facts))}
+    place = place_of(tx.connection)
+    beat = known.get(BEAT_FACT)
+    moved = PLACE_FACT in known and known[PLACE_FACT].value != place
+    silent = beat is not None and tx.now - beat.at > SILENCE
+    if moved or silent:
+        hold_everything(tx)
+    tx.connection.execute(
+        sessions.insert().values(id=session, host=host, pid=pid, beat=0, started_at=tx.now, beat_at=tx.now)
+    )
+    _put(tx, PLACE_FACT, place)
+    _put(tx, BEAT_FACT, session)
+    return moved or silent
+
+
+def hold_everything(tx: Tx) -> int:
+    """Hold every unfinished run until a person releases it: more may have been sent than is known (W7)."""
+    held = tx.connection.execute(
+        update(runs)
+        .where(runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED)))
+        .values(state=RunState.HELD, reason=Reason.RESTORED, owner=None)
+        .returning(runs.c.id)
+    ).scalars()
+    count = 0
+    for run in held:
+        count += 1
+        tx.connection.execute(
+            history.insert().values(run=run, at=tx.now, event=RunState.HELD, detail=Reason.RESTORED)
+        )
+    suspect_all_owed(tx)
+    return count
+
+
+def beat(tx: Tx, *, session: SessionId) -> bool:
+    """Move a session's beat on; return False where the session was declared dead meanwhile."""
+    moved = tx.connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session, sessions.c.ended_at.is_(None))
+        .values(beat=sessions.c.beat + 1, beat_at=tx.now)
+        .returning(sessions.c.beat)
+    ).scalar()
+    _put(tx, BEAT_FACT, session)
+    return moved is not None
+
+
+def beats(tx: Tx) -> tuple[Beat, ...]:
+    """Return the beats of all open sessions."""
+    rows = tx.connection.execute(select(sessions).where(sessions.c.ended_at.is_(None)))
+    return tuple(
+        Beat(session=SessionId(row.id), host=row.host, count=row.beat, at=row.beat_at) for row in rows
+    )
+
+
+def close_session(tx: Tx, *, session: SessionId) -> None:
+    """Close a session that stopped in good order, after its runs were given back."""
+    tx.connection.execute(update(sessions).where(sessions.c.id == session).values(ended_at=tx.now))
+
+
+def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
+    """Declare a session dead whose beat still stands at `seen`; return False where it moved or is closed.
+
+    Its runs without an open call go back to the queue, with the crash counted; its comments go back too.
+    Those with an intended call stay, for `bereaved` and `declare_unknown`.
+    """
+    dead = tx.connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session, sessions.c.beat == seen, sessions.c.ended_at.is_(None))
+        .values(ended_at=tx.now)
+        .returning(sessions.c.id)
+    ).scalar()
+    if dead is None:
+        return False
+    owned = [
+        run_of(row) for row in tx.connection.execute(select(runs).where(runs.c.owner == session)).mappings()
+    ]
+    intact = [run for run in owned if not _open_call(tx, run)]
+    # A run under suspicion was alone with it: its neighbours keep a clean record (W3).
+    suspects = {run.id for run in intact if run.crashes} or {run.id for run in intact}
+    for run in intact:
+        _give_back(tx, run, crashes=run.crashes + (run.id in suspects))
+    release_comments(tx, session=session)
+    return True
+
+
+def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
+    """Return the runs of ended sessions that still have an intended call without an answer."""
+    rows = tx.connection.execute(
+        select(runs)
+        .join(sessions, sessions.c.id == runs.c.owner)
+        .where(runs.c.state == RunState.SENDING, sessions.c.ended_at.is_not(None))
+    ).mappings()
+    return tuple(Bereaved(run=run, calls=_calls(tx, run)) for run in map(run_of, rows))
+
+
+def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -> bool:
+    """Close a bereaved run's open calls and the run as unknown, and owe the comment that says so (W2)."""
+    changed = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state == RunState.SENDING)
+        .values(state=RunState.UNKNOWN, reason=reason, owner=None)
+        .returning(runs.c.id)
+    ).scalar()
+    if changed is None:
+        return False
+    tx.connection.execute(
+        update(calls)
+        .where(calls.c.run == run.id, calls.c.state == CallState.INTENDED)
+        .values(state=CallState.UNKNOWN, reason=reason, ended_at=tx.now)
+    )
+    tx.connection.execute(
+        history.insert().values(run=run.id, at=tx.now, event=RunState.UNKNOWN, detail=reason)
+    )
+    tx.count("run", run.mapping, RunState.UNKNOWN)
+    owe(tx, run=run.id, ticket=run.ticket, comment=comment)
+    return True
+
+
+def _open_call(tx: Tx, run: Run) -> bool:
+    return any(call.state is CallState.INTENDED for call in _calls(tx, run))
+
+
+def _calls(tx: Tx, run: Run) -> tuple[Call, ...]:
+    rows = tx.connection.execute(
+        select(calls).where(calls.c.run == run.id).order_by(calls.c.part, calls.c.attempt)
+    ).mappings()
+    return tuple(map(call_of, rows))
+
+
+def _give_back(tx: Tx, run: Run, *, crashes: int) -> None:
+    tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id)
+        .values(state=RunState.QUEUED, owner=None, crashes=crashes, due_at=tx.now)
+    )
+    tx.connection.execute(
+        history.insert().values(run=run.id, at=tx.now, event=RunState.QUEUED, detail=Reason.WORKER_LOST)
+    )
+
+
+def _put(tx: Tx, name: str, value: str) -> None:
+    values = {"value": value, "at": tx.now}
+    tx.connection.execute(
+        tx.insert(facts)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values)
+    )
