@@ -1,0 +1,86 @@
+"""What settings need of each other, judged on the texts that were given.
+
+It must not judge a single value, which the model does; so both kinds of problem are told together.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bridge.settings import forms
+
+Given = Mapping[str, str]
+
+# A setting that would do nothing is told, for somebody thinks that it does something.
+_ONLY_WITH: Mapping[str, tuple[str, str]] = {
+    "deployment": ("kind", "jira"),
+    "internal_comments": ("kind", "jira"),
+    "api_key_header": ("kind", "servicenow"),
+    "account": ("kind", "servicenow"),
+    "tables": ("kind", "servicenow"),
+    "code_tags": ("kind", "servicenow"),
+    "signature_header": ("verify", "hmac"),
+    "signature_prefix": ("verify", "hmac"),
+    "signature_encoding": ("verify", "hmac"),
+    "signed_text": ("verify", "hmac"),
+    "timestamp_header": ("verify", "hmac"),
+    "id_header": ("verify", "hmac"),
+    "token_header": ("verify", "token"),
+}
+
+
+def of_source(given: Given) -> Iterator[tuple[str, str]]:
+    """Yield (setting, what is wrong) for one source."""
+    for setting, (selector, wanted) in _ONLY_WITH.items():
+        if setting in given and given.get(selector, wanted) != wanted:
+            yield setting, f"is only for {selector.upper()}={wanted} (remove it)"
+    if "secrets" not in given and "secrets_file" not in given:
+        yield "secrets", "is required, or SECRETS_FILE (without it anybody could start actions)"
+    yield from _signed_parts(given)
+    yield from _account(given)
+
+
+def of_portal(given: Given) -> Iterator[tuple[str, str]]:
+    """Yield (setting, what is wrong) for one portal."""
+    template = given.get("nxql_url", "")
+    hosts = forms.words(given.get("engine_hosts", ""))
+    assert isinstance(hosts, tuple)
+    if "{address}" in template and not hosts:
+        yield "engine_hosts", "is required where NXQL_URL holds {address} (name where your Engines may be)"
+    elif _is_open(template) and not all(forms.is_loopback(host) for host in hosts):
+        yield "nxql_url", "must be https unless loopback (passwords travel on it)"
+    if ("nxql_username" in given) != ("nxql_password" in given or "nxql_password_file" in given):
+        yield "nxql_username", "and NXQL_PASSWORD belong together (give both or neither)"
+    if "nxql_url" not in given:
+        for setting in ("engine_hosts", "nxql_username", "name_case"):
+            if setting in given:
+                yield setting, "does nothing without NXQL_URL (give that too, or remove this)"
+
+
+def _signed_parts(given: Given) -> Iterator[tuple[str, str]]:
+    if given.get("verify") != "hmac":
+        return
+    signed = given.get("signed_text", "")
+    for part, setting in (("{timestamp}", "timestamp_header"), ("{id}", "id_header")):
+        if part in signed and setting not in given:
+            yield setting, f"is required where SIGNED_TEXT holds {part}"
+
+
+def _account(given: Given) -> Iterator[tuple[str, str]]:
+    has_token = "token" in given or "token_file" in given
+    has_password = "password" in given or "password_file" in given
+    if has_password and "username" not in given:
+        yield "username", "is required with PASSWORD"
+    if not has_token and not has_password:
+        yield "password", "or TOKEN is required (comments are written with it)"
+    if has_token and has_password:
+        yield "token", "and PASSWORD exclude each other (give one)"
+    if "api_key_header" in given and not has_token:
+        yield "token", "is required with API_KEY_HEADER"
+    if given.get("kind") == "servicenow" and has_token and not {"account", "username"} & given.keys():
+        yield "account", "is required with TOKEN (our own changes are known by it)"
+
+
+def _is_open(template: str) -> bool:
+    """Say whether a template sends plain http to wherever the Engine's address says."""
+    return (
+        template.startswith("http://") and "{address}" in template.removeprefix("http://").partition("/")[0]
+    )

@@ -1,0 +1,158 @@
+"""The forms that a setting's text may take: addresses, hosts, durations, lists.
+
+It must not know which setting it reads, and its messages never repeat what was typed: that may be a secret.
+"""
+
+import json
+import re
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from string import Formatter
+from urllib.parse import SplitResult, urlsplit
+
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_HOST = re.compile(r"\.?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_LISTENING = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_PLACEHOLDERS = frozenset({"address", "name"})
+
+
+def duration(text: object) -> object:
+    """Read `90s`, `30m`, `24h` or `7d`; anything but a text passes unchanged."""
+    if not isinstance(text, str):
+        return text
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("must be a duration (such as 90s, 30m, 24h or 7d)")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def secrets(text: object) -> object:
+    """Read a JSON list of texts, none of them empty; what is not a text passes unchanged."""
+    if not isinstance(text, str):
+        return text
+    values = _json_list(text)
+    # With an empty key anybody can compute a signature.
+    if not values or not all(value.strip() for value in values):
+        raise ValueError("must hold at least one secret, and none that is empty")
+    return values
+
+
+def _json_list(text: str) -> tuple[str, ...]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError('must be a JSON list of texts (such as ["the new one", "the old one"])')
+    return tuple(values)
+
+
+def words(text: object) -> object:
+    """Read words separated by commas, or a JSON list of them; what is not a text passes unchanged."""
+    if not isinstance(text, str):
+        return text
+    if text.lstrip().startswith("["):
+        return _json_list(text)
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def base_address(text: str) -> str:
+    """Check an address to which we send, and return it without the last slash."""
+    parts = _split(text)
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or a fragment (give the address up to the path)")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be https unless loopback (passwords and commands travel on it)")
+    return text.rstrip("/")
+
+
+def engine_template(text: str) -> str:
+    """Check the template of an Engine's NXQL address; only {address} and {name} may stand in it."""
+    try:
+        pieces = tuple(Formatter().parse(text))
+    except ValueError:
+        raise ValueError(
+            "has a brace that does not close (only {address} and {name} may stand in it)"
+        ) from None
+    names = {name for _, name, _, _ in pieces if name is not None}
+    if names - _PLACEHOLDERS or any(spec or conversion for _, _, spec, conversion in pieces):
+        raise ValueError("may hold only {address} and {name} in braces")
+    parts = _split(text.replace("{address}", "engine").replace("{name}", "engine"))
+    if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or "{address}" in text):
+        raise ValueError("must be https unless loopback (passwords travel on it)")
+    return text
+
+
+def engine_host(text: str) -> str:
+    """Check one entry of a list of hosts: a name, a suffix that starts with a dot, or a network."""
+    word = text.strip().lower()
+    if "/" in word or ":" in word or word.replace(".", "").isdigit():
+        try:
+            network = ip_network(word)
+        except ValueError:
+            raise ValueError("holds a network that cannot be read (such as 192.0.2.0/24)") from None
+        if network.prefixlen == 0:
+            raise ValueError("holds a network of all addresses, which fences nothing (name yours)")
+        return word
+    if not _HOST.fullmatch(word) or ".." in word:
+        raise ValueError("holds an entry that is no host name, suffix (.example.com) or network")
+    return word
+
+
+def prefix(text: str) -> str:
+    """Return a signature's prefix; `none` stands for nothing, as empty variables count as not set."""
+    return "" if text == "none" else text
+
+
+def listening_address(text: str) -> str:
+    """Check `host:port`, the host a name or an address (IPv6 in brackets)."""
+    if not _LISTENING.fullmatch(text):
+        raise ValueError("must be host:port (such as 127.0.0.1:8080 or [::1]:8080)")
+    return text
+
+
+def header_name(text: str) -> str:
+    """Check the name of an HTTP header and return it in lower case."""
+    if not _HEADER.fullmatch(text):
+        raise ValueError("must be the name of an HTTP header")
+    return text.lower()
+
+
+def table_name(text: str) -> str:
+    """Check the name of a ServiceNow table."""
+    if not _TABLE.fullmatch(text):
+        raise ValueError("holds an entry that is no table name (lower case letters, digits, underscores)")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, suffix or network can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        pass
+    try:
+        return ip_network(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(text: str) -> SplitResult:
+    # The standard library drops tabs and new lines in silence, and its errors repeat the text.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be an address of printable ASCII without spaces")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not an address (such as https://portal.example.com)") from None
+    if parts.scheme not in {"http", "https"} or not host or port == 0:
+        raise ValueError("must be an address that starts with https:// (such as https://portal.example.com)")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password (they have settings of their own)")
+    return parts
