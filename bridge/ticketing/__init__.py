@@ -80,6 +80,9 @@ class TicketSystem(Protocol):
 
     def read_search(
         self, response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
-    ) -> Posted | MarkerAbsent | MorePages | NotPosted:
-        """Say whether the marker stands on this page; every row is checked again here."""
+    ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
+        """Say whether the marker stands on this page; every row is checked again here.
+
+        A comment that is found where customers see it, though it is internal, is Exposed as in read_comment.
+        """
         ...

@@ -1,0 +1,70 @@
+"""Read a ticket system's answer: the JSON of a good one, and what a bad one means for the comment.
+
+It must not decide when to try again; that is the outbox's business, which gets what the answer says.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeAlias
+
+from bridge.errors import Reason
+from bridge.models import HttpResponse, Json, NotPosted, PostFailure
+from bridge.ticketing.foreign_text import one_line
+
+StatusTable: TypeAlias = Mapping[int, tuple[PostFailure, Reason]]
+
+_LONGEST_WAIT: Final = timedelta(days=1)  # a system that says "next month" is asked again tomorrow
+_DETAIL_LENGTH: Final = 300
+
+
+def read_json(response: HttpResponse) -> Json:
+    """Return the JSON of an answer, or None where it has none."""
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def refusal(response: HttpResponse, table: StatusTable, message: str | None) -> NotPosted:
+    """Say what a status that is not success means; `message` is the system's own explanation."""
+    failure, reason = table.get(response.status) or _by_class(response.status)
+    detail = f"HTTP {response.status}"
+    if message:
+        detail = f"{detail}: {one_line(message, _DETAIL_LENGTH)}"
+    wait = retry_after(response) if failure is PostFailure.LATER else None
+    return NotPosted(failure=failure, reason=reason, detail=detail, retry_after=wait)
+
+
+def unreadable(response: HttpResponse) -> NotPosted:
+    """Say that a success cannot be read, so that it is not known what it stands for."""
+    return NotPosted(
+        failure=PostFailure.LATER,
+        reason=Reason.ANSWER_UNREADABLE,
+        detail=f"HTTP {response.status} without the content that the contract promises",
+    )
+
+
+def retry_after(response: HttpResponse) -> timedelta | None:
+    """Return how long to wait, from seconds or from a date; a date is measured from the answer's own Date."""
+    value = (response.header("retry-after") or "").strip()
+    if value.isascii() and value.isdigit():
+        return min(timedelta(seconds=int(value[:9])), _LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.header("date") or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(max(wait, timedelta()), _LONGEST_WAIT)
+
+
+def _by_class(status: int) -> tuple[PostFailure, Reason]:
+    """Judge a status that the system's table does not name."""
+    if 300 <= status < 400:
+        # A single sign-on page or a wrong address, which a person can mend.
+        return PostFailure.LATER, Reason.REDIRECTED
+    if 400 <= status < 500:
+        return PostFailure.PERMANENT, Reason.REJECTED
+    if status >= 500:
+        return PostFailure.LATER, Reason.SERVER_ERROR
+    return PostFailure.LATER, Reason.ANSWER_UNREADABLE

@@ -1,0 +1,106 @@
+"""Jira behind the TicketSystem protocol.
+
+It must not hold rules of its own; each question goes to the module that answers it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from bridge.models import (
+    Delivery,
+    HttpRequest,
+    HttpResponse,
+    Ignored,
+    MarkerAbsent,
+    MorePages,
+    NotPosted,
+    OwedComment,
+    Person,
+    Posted,
+    Report,
+    SourceKind,
+    SourceName,
+    TicketEvent,
+    TicketRef,
+    WebhookRequest,
+)
+from bridge.ticketing import Exposed, proofs, strict_json
+from bridge.ticketing.jira import adf, comments, webhook, wiki
+from bridge.ticketing.jira.config import JiraConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jira:
+    """One configured Jira site."""
+
+    config: JiraConfig
+
+    @property
+    def source(self) -> SourceName:
+        return self.config.source
+
+    @property
+    def kind(self) -> SourceKind:
+        return SourceKind.JIRA
+
+    def open(self, request: WebhookRequest) -> Delivery:
+        """Verify a request and parse its body; raise WebhookRefused with 400, 401 or 415."""
+        proofs.verify(self.config.proof, request)
+        strict_json.require_json_type(request.headers)
+        payload = strict_json.parse(request.body)
+        digest = hashlib.sha256(request.body).hexdigest()
+        return Delivery(
+            source=self.config.source,
+            key=webhook.delivery_key(request, payload, digest),
+            digest=digest,
+            timed=webhook.is_timed(payload),
+            payload=payload,
+            received_at=request.received_at,
+        )
+
+    def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
+        """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
+        return webhook.parse_event(self.config, delivery)
+
+    def account_request(self) -> HttpRequest:
+        """Ask who we are."""
+        return comments.account_request(self.config)
+
+    def read_account(self, response: HttpResponse) -> Person | NotPosted:
+        """Return our own account."""
+        return comments.read_account(self.config, response)
+
+    def dress(self, report: Report) -> str:
+        """Return an ADF document (Cloud) or wiki text (Data Center, JSM route)."""
+        return adf.dress(report) if self.config.rich else wiki.dress(report)
+
+    def comment_request(self, ticket: TicketRef, comment: OwedComment) -> HttpRequest:
+        """Add a comment."""
+        return comments.comment_request(self.config, ticket, comment)
+
+    def read_comment(self, response: HttpResponse, comment: OwedComment) -> Posted | Exposed | NotPosted:
+        """Say whether the comment stands where it should."""
+        return comments.read_comment(response, comment)
+
+    def remove_request(self, ticket: TicketRef, comment_id: str) -> HttpRequest | None:
+        """Delete an exposed comment."""
+        return comments.remove_request(self.config, ticket, comment_id)
+
+    def search_request(
+        self,
+        ticket: TicketRef,
+        comment: OwedComment,  # noqa: ARG002 - asked by the protocol; Jira cannot filter by marker
+        start: int,
+    ) -> HttpRequest:
+        """List comments from `start` on, newest first."""
+        return comments.search_request(self.config, ticket, start)
+
+    def read_search(
+        self,
+        response: HttpResponse,
+        ticket: TicketRef,  # noqa: ARG002 - asked by the protocol; Jira lists one issue's comments only
+        comment: OwedComment,
+        start: int,
+    ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
+        """Say whether the marker stands on this page."""
+        return comments.read_search(self.config, response, comment, start)

@@ -1,0 +1,105 @@
+"""ServiceNow behind the TicketSystem protocol.
+
+It must not hold rules of its own; each question goes to the module that answers it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from bridge.models import (
+    Delivery,
+    HttpRequest,
+    HttpResponse,
+    Ignored,
+    MarkerAbsent,
+    MorePages,
+    NotPosted,
+    OwedComment,
+    Person,
+    Posted,
+    Report,
+    SourceKind,
+    SourceName,
+    TicketEvent,
+    TicketRef,
+    WebhookRequest,
+)
+from bridge.ticketing import Exposed, proofs, strict_json
+from bridge.ticketing.servicenow import journal, note, webhook
+from bridge.ticketing.servicenow.config import ServiceNowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceNow:
+    """One configured ServiceNow instance."""
+
+    config: ServiceNowConfig
+
+    @property
+    def source(self) -> SourceName:
+        return self.config.source
+
+    @property
+    def kind(self) -> SourceKind:
+        return SourceKind.SERVICENOW
+
+    def open(self, request: WebhookRequest) -> Delivery:
+        """Verify a request and parse its body; raise WebhookRefused with 400, 401 or 415."""
+        proven = proofs.verify(self.config.proof, request)
+        strict_json.require_json_type(request.headers)
+        payload = strict_json.parse(request.body)
+        digest = hashlib.sha256(request.body).hexdigest()
+        return Delivery(
+            source=self.config.source,
+            key=webhook.delivery_key(payload, digest, proven.message_id),
+            digest=digest,
+            timed=webhook.is_timed(payload),
+            payload=payload,
+            received_at=request.received_at,
+        )
+
+    def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
+        """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
+        return webhook.parse_event(self.config, delivery)
+
+    def account_request(self) -> HttpRequest:
+        """Look our own user up."""
+        return journal.account_request(self.config)
+
+    def read_account(self, response: HttpResponse) -> Person | NotPosted:
+        """Return our own account."""
+        return journal.read_account(self.config, response)
+
+    def dress(self, report: Report) -> str:
+        """Return HTML between [code] tags, or plain text where the instance does not show them."""
+        return note.dress(report, code_tags=self.config.code_tags)
+
+    def comment_request(self, ticket: TicketRef, comment: OwedComment) -> HttpRequest:
+        """Add a work note or a comment."""
+        return journal.comment_request(self.config, ticket, comment)
+
+    def read_comment(
+        self,
+        response: HttpResponse,
+        comment: OwedComment,  # noqa: ARG002 - asked by the protocol; the element decides who sees a note
+    ) -> Posted | Exposed | NotPosted:
+        """Say whether the note stands."""
+        return journal.read_comment(response)
+
+    def remove_request(
+        self,
+        ticket: TicketRef,  # noqa: ARG002 - asked by the protocol
+        comment_id: str,  # noqa: ARG002 - asked by the protocol
+    ) -> HttpRequest | None:
+        """Return None: a journal entry cannot be taken back."""
+        return None
+
+    def search_request(self, ticket: TicketRef, comment: OwedComment, start: int) -> HttpRequest:
+        """Ask the journal (start 0), then the record (start 1)."""
+        return journal.search_request(self.config, ticket, comment, start)
+
+    def read_search(
+        self, response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
+    ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
+        """Say whether the note is there."""
+        return journal.read_search(response, ticket, comment, start)

@@ -1,0 +1,124 @@
+"""Read the JSON of a webhook, refusing everything that two readers could understand differently.
+
+It must not know what the JSON means, and must not be used for answers to our own requests.
+"""
+
+import json
+import math
+import re
+from typing import Final, NoReturn
+
+from bridge.errors import Reason, WebhookRefused
+from bridge.models import Json
+
+MAX_DEPTH: Final = 64
+_MAX_DIGITS: Final = 30  # of one whole number; storage and later readers differ beyond 64 bits
+
+# The closing quote is optional and every repeat possessive, so an unterminated string costs one pass, not n.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_JSON_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json", re.ASCII)
+
+
+def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Return the value of a UTF-8 JSON body, or raise WebhookRefused (400, NOT_JSON)."""
+    if not body:
+        _refuse("the body is empty")
+    if body.startswith(b"\xef\xbb\xbf"):
+        _refuse("the body starts with a byte order mark")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        _refuse("the body is not UTF-8")
+    if _depth(body) > max_depth:
+        _refuse(f"the body is nested deeper than {max_depth}")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_bounded,
+        )
+    except (ValueError, RecursionError):
+        # The parser's own message may quote the body, which is never repeated to a log or a sender.
+        _refuse("the body is not valid JSON")
+    if "\\u" in text and not _storable(value):
+        _refuse("the body has a NUL or half a surrogate pair in a text")
+    return value
+
+
+def require_json_type(headers: tuple[tuple[str, str], ...]) -> None:
+    """Raise WebhookRefused (415) unless the headers announce plain UTF-8 JSON."""
+    types = [value for name, value in headers if name == "content-type"]
+    encodings = [value for name, value in headers if name == "content-encoding"]
+    if len(types) != 1 or any(value.strip().lower() != "identity" for value in encodings):
+        _refuse_type()
+    media_type, *parameters = (part.strip().lower() for part in types[0].split(";"))
+    charsets = [
+        value.strip().strip('"')
+        for name, _, value in (p.partition("=") for p in parameters)
+        if name.strip() == "charset"
+    ]
+    if not _JSON_TYPE.fullmatch(media_type) or any(charset not in {"utf-8", "utf8"} for charset in charsets):
+        _refuse_type()
+
+
+def _depth(body: bytes) -> int:
+    """Return the deepest nesting; brackets inside strings do not count."""
+    depth = deepest = 0
+    for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
+def _storable(value: Json) -> bool:
+    """Say whether every key and text can be stored and logged: no NUL, no half of a surrogate pair."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if "\x00" in item or any("\ud800" <= char <= "\udfff" for char in item):
+                return False
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+    return True
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise WebhookRefused(400, Reason.NOT_JSON, detail) from None
+
+
+def _refuse_type() -> NoReturn:
+    raise WebhookRefused(415, Reason.WRONG_TYPE, "send application/json in UTF-8, not compressed")
