@@ -6,6 +6,7 @@ anything about tickets, actions or comments; it keeps what others decided, by th
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.errors import BridgeError, LedgerUnavailable
+from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
 from bridge.ledger.tables import totals
 
 P = ParamSpec("P")
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 # One group is bounded so that its first member does not wait for a long tail.
 GROUP_SIZE = 64
 QUEUE_SIZE = 2_000
+# Seconds between two tries of a write that must not be lost.
+PERSIST_PAUSE = 0.5
 
 
 @dataclass(slots=True)
@@ -113,6 +116,25 @@ class Ledger:
             raise LedgerUnavailable(
                 "the ledger did not answer in time", maybe_committed=not not_begun
             ) from error
+
+    def persist(
+        self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
+        """Write what must not be lost: repeat until it is committed or the process ends (S8).
+
+        Returns None where an earlier try was committed after all, so that the repeat finds it done.
+        """
+        doubtful = False
+        while True:
+            try:
+                return self.write(operation, *args, **kwargs)
+            except LostOwnership:
+                if doubtful:
+                    return None
+                raise
+            except LedgerUnavailable as error:
+                doubtful = doubtful or error.maybe_committed
+                time.sleep(PERSIST_PAUSE)
 
     def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query on a snapshot; raise LedgerUnavailable where the database does not answer."""

@@ -14,6 +14,7 @@ from bridge.ledger import Tx
 from bridge.ledger.codec import PERSON, PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import accounts, deliveries, facts, history, mapping_sets, refused_webhooks, runs
+from bridge.ledger.waking import ring
 from bridge.models import (
     Delivery,
     DeliveryId,
@@ -122,9 +123,11 @@ def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, 
     return _add_runs(tx, delivery_id, verdict)
 
 
-def postpone(tx: Tx, *, delivery_id: DeliveryId, due_at: datetime) -> None:
+def postpone(tx: Tx, *, delivery_id: DeliveryId, delay: timedelta) -> None:
     """Look at a pending delivery again later."""
-    tx.connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=due_at))
+    tx.connection.execute(
+        update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=tx.now + delay)
+    )
 
 
 def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
@@ -155,7 +158,10 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
 
 
 def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
-    return tuple(new.id for new in verdict.runs if _add_run(tx, delivery, new))
+    made = tuple(new.id for new in verdict.runs if _add_run(tx, delivery, new))
+    if made:
+        ring(tx)
+    return made
 
 
 def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:

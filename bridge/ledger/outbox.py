@@ -3,14 +3,15 @@
 It must not make or change a comment's text.
 """
 
-from datetime import datetime
+from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import TICKET, comment_of, to_text
 from bridge.ledger.tables import comments, history
+from bridge.ledger.waking import ring
 from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
 
 
@@ -36,13 +37,17 @@ def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
         .on_conflict_do_nothing()
         .returning(comments.c.id)
     ).scalar()
+    ring(tx)
     return made is not None
 
 
 def claim_comments(
-    tx: Tx, *, session: SessionId, limit: int, sources: tuple[SourceName, ...]
+    tx: Tx, *, session: SessionId, limit: int, sources: tuple[SourceName, ...], lasting: timedelta
 ) -> tuple[Comment, ...]:
-    """Take due comments, only the oldest unposted one of each ticket, and mark them as posting (T1, T2)."""
+    """Take due comments, only the oldest unposted one of each ticket, and mark them as posting (T1, T2).
+
+    `lasting` is the longest that the posting of one can take; only after it may another session look for it.
+    """
     older = comments.alias("older")
     first_of_ticket = ~(
         select(older.c.id)
@@ -68,15 +73,15 @@ def claim_comments(
     rows = tx.connection.execute(
         update(comments)
         .where(comments.c.id.in_(select(picked.c.id)))
-        .values(state=CommentState.POSTING, owner=session, attempt=comments.c.attempt + 1)
+        .values(
+            state=CommentState.POSTING,
+            owner=session,
+            attempt=comments.c.attempt + 1,
+            posting_until=tx.now + lasting,
+        )
         .returning(comments)
     ).mappings()
     return tuple(sorted((comment_of(row) for row in rows), key=lambda comment: comment.id))
-
-
-def posting_until(tx: Tx, *, comment: Comment, session: SessionId, latest_end: datetime) -> None:
-    """Note, before the request leaves, until when it may still arrive (T1)."""
-    _change(tx, comment, session, uncertain_until=latest_end)
 
 
 def posted(tx: Tx, *, comment: Comment, session: SessionId, posted_id: str) -> None:
@@ -100,12 +105,19 @@ def try_later(
     *,
     comment: Comment,
     session: SessionId,
-    due_at: datetime,
+    delay: timedelta,
     reason: Reason,
     detail: str,
-    uncertain_until: datetime | None,
+    uncertain: bool,
 ) -> None:
-    """Give a comment back; `uncertain_until` is set where its request may have been taken."""
+    """Give a comment back; where its request may have been taken it is due only after its latest end (T1)."""
+    due_at = tx.now + delay
+    until = comment.uncertain_until
+    if uncertain:
+        until = tx.connection.execute(
+            select(comments.c.posting_until).where(comments.c.id == comment.id)
+        ).scalar_one()
+        due_at = max(due_at, until)
     _change(
         tx,
         comment,
@@ -115,7 +127,7 @@ def try_later(
         owner=None,
         reason=reason,
         detail=detail,
-        uncertain_until=uncertain_until,
+        uncertain_until=until,
     )
 
 
@@ -139,7 +151,12 @@ def release_comments(tx: Tx, *, session: SessionId) -> int:
     returned = tx.connection.execute(
         update(comments)
         .where(comments.c.state == CommentState.POSTING, comments.c.owner == session)
-        .values(state=CommentState.OWED, owner=None, due_at=func.coalesce(comments.c.uncertain_until, tx.now))
+        .values(
+            state=CommentState.OWED,
+            owner=None,
+            due_at=comments.c.posting_until,
+            uncertain_until=comments.c.posting_until,
+        )
         .returning(comments.c.id)
     )
     return len(returned.all())

@@ -14,6 +14,7 @@ from bridge.ledger.outbox import owe
 from bridge.ledger.sending import add_attempt, drop_planned
 from bridge.ledger.tables import calls, history, pauses, runs
 from bridge.ledger.working import ENDED, calls_of
+from bridge.ledger.waking import ring
 from bridge.models import CallState, OwedComment, PortalName, Run, RunId, RunState
 
 
@@ -137,3 +138,4 @@ def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: 
         history.insert().values(run=run.id, at=tx.now, event=after, by=act.author, detail=act.reason)
     )
     tx.count("run", run.mapping, after)
+    ring(tx)

@@ -14,7 +14,7 @@ from bridge.ledger import Tx
 from bridge.ledger.codec import PART, RESULT, TICKET, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, history, pauses, runs
-from bridge.ledger.working import ENDED, calls_of, paused
+from bridge.ledger.working import ENDED, calls_of, give_back, paused
 from bridge.models import (
     Call,
     CallResult,
@@ -30,12 +30,12 @@ from bridge.models import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """What an answer makes of its run: the state, when it is due again, what is told, which portal pauses."""
+    """What an answer makes of its run: the state, how long it waits, what is told, which portal pauses."""
 
     state: RunState
     reason: Reason | None = None
     detail: str | None = None
-    due_at: datetime | None = None
+    delay: timedelta = timedelta()
     comment: OwedComment | None = None
     again: bool = False  # the same part gets a further planned attempt
     pause: PortalName | None = None
@@ -134,7 +134,7 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
             detail=following.detail,
             owner=run.owner if sending else None,
             crashes=0,
-            due_at=following.due_at or tx.now,
+            due_at=tx.now + following.delay,
             ended_at=tx.now if following.state in ENDED else None,
         )
         .returning(runs.c.id)
@@ -174,32 +174,22 @@ def close_unknown(tx: Tx, *, run: RunId, state: RunState, comment: OwedComment |
     return True
 
 
-def close_not_sent(tx: Tx, *, run: Run, call: Call, due_at: datetime) -> bool:
-    """Close by its id an intent whose COMMIT raised, and queue the run again (S1)."""
-    closed = tx.connection.execute(
-        update(calls)
-        .where(
-            calls.c.run == run.id,
-            calls.c.part == call.part.number,
-            calls.c.attempt == call.attempt,
-            calls.c.state == CallState.INTENDED,
-        )
-        .values(state=CallState.NOT_SENT, reason=Reason.INTENT_NOT_COMMITTED, ended_at=tx.now)
-        .returning(calls.c.run)
-    ).scalar()
-    if closed is not None:
-        add_attempt(tx, call=call)
-    moved = tx.connection.execute(
-        update(runs)
-        .where(
-            runs.c.id == run.id,
-            runs.c.owner == run.owner,
-            runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
-        )
-        .values(state=RunState.QUEUED, reason=Reason.INTENT_NOT_COMMITTED, owner=None, due_at=due_at)
-        .returning(runs.c.id)
-    ).scalar()
-    return moved is not None
+def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
+    """Close the intent of a run whose COMMIT raised, if it was committed, and queue the run again (S1)."""
+    for call in calls_of(tx, run=run.id):
+        if call.state is CallState.INTENDED:
+            tx.connection.execute(
+                update(calls)
+                .where(
+                    calls.c.run == run.id,
+                    calls.c.part == call.part.number,
+                    calls.c.attempt == call.attempt,
+                    calls.c.state == CallState.INTENDED,
+                )
+                .values(state=CallState.NOT_SENT, reason=Reason.INTENT_NOT_COMMITTED, ended_at=tx.now)
+            )
+            add_attempt(tx, call=call)
+    give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)
 
 
 def add_attempt(tx: Tx, *, call: Call) -> None:

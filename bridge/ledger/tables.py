@@ -212,6 +212,7 @@ comments = Table(
     Column("attempt", Integer, nullable=False),
     Column("owed_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
+    Column("posting_until", UtcDateTime),
     Column("uncertain_until", UtcDateTime),
     Column("posted_at", UtcDateTime),
     Column("posted_id", String(64)),

@@ -5,7 +5,7 @@ It must not decide whether a run may go; `policy` does, and the use cases bring 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import exists, select, update
@@ -92,9 +92,11 @@ def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:
     return tuple(map(call_of, rows))
 
 
-def give_back(tx: Tx, *, run: Run, due_at: datetime, reason: Reason | None) -> None:
-    """Put a claimed run that has no open call back into the queue."""
-    _move(tx, run, (RunState.CLAIMED,), RunState.QUEUED, reason=reason, due_at=due_at)
+def give_back(tx: Tx, *, run: Run, delay: timedelta, reason: Reason | None) -> None:
+    """Put a run that has no open call back into the queue, due again after `delay`."""
+    _move(
+        tx, run, (RunState.CLAIMED, RunState.SENDING), RunState.QUEUED, reason=reason, due_at=tx.now + delay
+    )
 
 
 def hold(tx: Tx, *, run: Run, reason: Reason, detail: str | None, comment: OwedComment | None) -> None:

@@ -201,6 +201,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("owed_at", UtcDateTime(), nullable=False),
         sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("posting_until", UtcDateTime(), nullable=True),
         sa.Column("uncertain_until", UtcDateTime(), nullable=True),
         sa.Column("posted_at", UtcDateTime(), nullable=True),
         sa.Column("posted_id", sa.String(length=64), nullable=True),

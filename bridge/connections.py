@@ -1,0 +1,36 @@
+"""The outside systems that are configured: each with its dialect and the transport that reaches it.
+
+It must not construct them; the composition does, and again when a secret file changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.models import PortalName, SourceName
+from bridge.nexthink import PortalConfig
+from bridge.ticketing import TicketSystem
+from bridge.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A ticket system; `max_body_bytes` is the largest webhook body that is taken from it."""
+
+    system: TicketSystem
+    transport: Transport
+    max_body_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """A Nexthink portal; `max_in_flight` is how many Act calls one worker has under way there."""
+
+    config: PortalConfig
+    transport: Transport
+    max_in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    sources: Mapping[SourceName, Source]
+    portals: Mapping[PortalName, Portal]
