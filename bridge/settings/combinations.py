@@ -12,6 +12,7 @@ Given = Mapping[str, str]
 # A setting that would do nothing is told, for somebody thinks that it does something.
 _ONLY_WITH: Mapping[str, tuple[str, str]] = {
     "deployment": ("kind", "jira"),
+    "site_url": ("kind", "jira"),
     "internal_comments": ("kind", "jira"),
     "api_key_header": ("kind", "servicenow"),
     "account": ("kind", "servicenow"),

@@ -10,6 +10,8 @@ from ipaddress import ip_address, ip_network
 from string import Formatter
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import SecretStr
+
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _HOST = re.compile(r"\.?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -27,6 +29,13 @@ def duration(text: object) -> object:
     if found is None:
         raise ValueError("must be a duration (such as 90s, 30m, 24h or 7d)")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def ledger_address(text: SecretStr) -> SecretStr:
+    """Check the ledger's address as far as its kind; it may hold a password."""
+    if not text.get_secret_value().startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    return text
 
 
 def secrets(text: object) -> object:

@@ -73,6 +73,9 @@ class SourceSettings(BaseModel):
     base_url: BaseAddress = Field(
         description="The site's address, to which comments are written. Must be https unless loopback."
     )
+    site_url: BaseAddress | None = Field(
+        None, description="Jira only: where people browse, if not at BASE_URL (a scoped token's API host)."
+    )
     deployment: Deployment = Field(
         Deployment.CLOUD, description="Jira only: Jira Cloud, or Data Center (Server)."
     )
@@ -109,8 +112,9 @@ class SourceSettings(BaseModel):
     time_window_seconds: int = Field(
         300, ge=1, le=86_400, description="How far a signed time may be from the time of receipt, both ways."
     )
-    token_header: Header | None = Field(
-        None, description="For `token`: the header with the word. Without it: `Authorization: Bearer …`."
+    token_header: Header = Field(
+        "authorization",
+        description="For `token`: the header with the word. In `authorization` it stands behind `Bearer `.",
     )
     username: str | None = Field(
         None,
@@ -218,7 +222,7 @@ class Settings(BaseSettings):
         enable_decoding=False,  # the forms decode, so that every problem is told together, and by name
     )
 
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(forms.ledger_address)] = Field(
         SecretStr("sqlite:///data/bridge.sqlite3"),
         description="The ledger: a SQLite file on a local disk, or `postgresql://…` for several machines.",
     )
