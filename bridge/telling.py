@@ -138,9 +138,9 @@ class Telling:
             return
         now = self._clock()
         again = retries.decide(
-            retries.COMMENT,
-            attempt=comment.attempt,
-            now=now,
+            retries.COMMENTS,
+            comment.attempt,
+            now,
             first_at=comment.owed_at,
             jitter=self._jitter(),
             retry_after=answer.retry_after,

@@ -13,8 +13,8 @@ from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.sending import add_attempt, drop_planned
 from bridge.ledger.tables import calls, history, pauses, runs
-from bridge.ledger.working import ENDED, calls_of
 from bridge.ledger.waking import ring
+from bridge.ledger.working import ENDED, calls_of
 from bridge.models import CallState, OwedComment, PortalName, Run, RunId, RunState
 
 

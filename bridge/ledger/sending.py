@@ -6,7 +6,7 @@ It must not send anything, nor read an answer; it only remembers, and refuses wh
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
@@ -27,6 +27,9 @@ from bridge.models import (
     RunState,
 )
 
+# What was sent in these states may still arrive until its latest end (S4).
+_OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
@@ -43,11 +46,11 @@ class Next:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The verdict, and with GO the call to send now and its latest possible end."""
+    """The verdict, and with GO the call to send now, beside all calls of the run as they stand."""
 
     verdict: policy.Verdict
     call: Call | None = None
-    latest_end: datetime | None = None
+    calls: tuple[Call, ...] = ()
 
 
 def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> Admission:
@@ -64,20 +67,15 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
         return Admission(verdict=verdict)
     for part in parts:
         _plan_call(tx, run=run.id, part=part, attempt=1)
-    call = next(call for call in calls_of(tx, run=run.id) if call.state is CallState.PLANNED)
-    latest_end = tx.now + lasting
-    _intend(tx, call, latest_end)
-    return Admission(verdict=verdict, call=call, latest_end=latest_end)
+    standing = calls_of(tx, run=run.id)
+    if any(call.latest_end and call.latest_end > tx.now for call in standing if call.state in _OPEN_ENDED):
+        raise LostOwnership(f"an attempt of run {run.id} may still be under way")
+    call = next(call for call in standing if call.state is CallState.PLANNED)
+    _intend(tx, call, tx.now + lasting)
+    return Admission(verdict=verdict, call=call, calls=standing)
 
 
 def _intend(tx: Tx, call: Call, latest_end: datetime) -> None:
-    under_way = tx.connection.execute(
-        select(func.max(calls.c.latest_end)).where(
-            calls.c.run == call.run, calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN))
-        )
-    ).scalar()
-    if under_way is not None and under_way > tx.now:
-        raise LostOwnership(f"an attempt of run {call.run} may still be under way")
     tx.connection.execute(
         update(calls)
         .where(calls.c.run == call.run, calls.c.part == call.part.number, calls.c.attempt == call.attempt)

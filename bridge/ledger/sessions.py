@@ -10,16 +10,20 @@ from sqlalchemy import select, update
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import call_of, run_of
+from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
 from bridge.ledger.outbox import owe, release_comments, suspect_all_owed
 from bridge.ledger.tables import calls, facts, history, runs, sessions
+from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
 
 # A ledger silent for longer than this may be an old copy (W7).
 SILENCE = timedelta(hours=1)
 # So many crashes of a run that had been started make it dead (W3).
 CRASHES = 3
+
+# The owner of a run that no session holds any more, though its call has no answer.
+NOBODY = "nobody"
 
 PLACE_FACT = "place"
 BEAT_FACT = "beat"
@@ -124,19 +128,27 @@ def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
     # A run under suspicion was alone with it: its neighbours keep a clean record (W3).
     suspects = {run.id for run in intact if run.crashes} or {run.id for run in intact}
     for run in intact:
-        _give_back(tx, run, crashes=run.crashes + (run.id in suspects))
+        _give_back(tx, run, crashes=run.crashes + (run.id in suspects), delay=timedelta())
     release_comments(tx, session=session)
     return True
 
 
+def lose(tx: Tx, *, run: Run, delay: timedelta) -> None:
+    """Let go of a run whose sender failed in an unforeseen way, as if its worker had died (W2, W3)."""
+    owned = (runs.c.id == run.id, runs.c.owner == run.owner)
+    if _open_call(tx, run):
+        tx.connection.execute(update(runs).where(*owned).values(owner=NOBODY))
+    elif tx.connection.execute(select(runs.c.id).where(*owned)).scalar() is not None:
+        _give_back(tx, run, crashes=run.crashes + 1, delay=delay)
+
+
 def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
-    """Return the runs of ended sessions that still have an intended call without an answer."""
+    """Return the runs with an intended call without an answer, and no open session that could record one."""
+    alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
     rows = tx.connection.execute(
-        select(runs)
-        .join(sessions, sessions.c.id == runs.c.owner)
-        .where(runs.c.state == RunState.SENDING, sessions.c.ended_at.is_not(None))
+        select(runs).where(runs.c.state == RunState.SENDING, runs.c.owner.not_in(alive))
     ).mappings()
-    return tuple(Bereaved(run=run, calls=_calls(tx, run)) for run in map(run_of, rows))
+    return tuple(Bereaved(run=run, calls=calls_of(tx, run=run.id)) for run in map(run_of, rows))
 
 
 def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -> bool:
@@ -163,21 +175,14 @@ def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -
 
 
 def _open_call(tx: Tx, run: Run) -> bool:
-    return any(call.state is CallState.INTENDED for call in _calls(tx, run))
+    return any(call.state is CallState.INTENDED for call in calls_of(tx, run=run.id))
 
 
-def _calls(tx: Tx, run: Run) -> tuple[Call, ...]:
-    rows = tx.connection.execute(
-        select(calls).where(calls.c.run == run.id).order_by(calls.c.part, calls.c.attempt)
-    ).mappings()
-    return tuple(map(call_of, rows))
-
-
-def _give_back(tx: Tx, run: Run, *, crashes: int) -> None:
+def _give_back(tx: Tx, run: Run, *, crashes: int, delay: timedelta) -> None:
     tx.connection.execute(
         update(runs)
         .where(runs.c.id == run.id)
-        .values(state=RunState.QUEUED, owner=None, crashes=crashes, due_at=tx.now)
+        .values(state=RunState.QUEUED, owner=None, crashes=crashes, due_at=tx.now + delay)
     )
     tx.connection.execute(
         history.insert().values(run=run.id, at=tx.now, event=RunState.QUEUED, detail=Reason.WORKER_LOST)

@@ -1,0 +1,337 @@
+"""Takes one claimed run to its calls and answers: intent before, answer after, never a second send by itself.
+
+It must not decide what an answer means, nor compose words; the dialect and `comments` do.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge import comments, retries
+from bridge.connections import Connections, Portal
+from bridge.errors import LedgerUnavailable, LostOwnership, Reason
+from bridge.ledger import Ledger, Tx, sending, sessions, working
+from bridge.ledger.sending import Next
+from bridge.models import (
+    Call,
+    CallResult,
+    CallState,
+    Occasion,
+    OwedComment,
+    Part,
+    Plan,
+    PortalName,
+    Problem,
+    Report,
+    Run,
+    RunState,
+)
+from bridge.nexthink import act
+from bridge.nexthink.resolution import parts as split_into_parts
+from bridge.policy import Verdict
+from bridge.resolving import Later, Resolving
+from bridge.telling import owed
+
+log = structlog.get_logger(__name__)
+
+# Seconds after the intent began within which the first byte must leave (S4).
+FIRST_BYTE_SECONDS = 5.0
+# Seconds that our deadline is longer than the time that Act waits for its Engines.
+DEADLINE_MARGIN = 10.0
+# Seconds for what lies between two clock readings; an attempt is over for certain after all three.
+SLACK_SECONDS = 5.0
+
+# Answers that would be the same for every run of the portal, until a person has mended something (S6).
+PAUSING = frozenset({Reason.UNAUTHORIZED, Reason.NO_PERMISSION, Reason.NO_ENGINES_TO_TARGET})
+
+
+class Acting:
+    """The acting use case. `boot_clock` counts suspension; `jitter` gives a number in [0, 1).
+
+    `noted` is told how each call to a portal ended, for the worker's care of portals that do not answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        connections: Callable[[], Connections],
+        resolving: Resolving,
+        clock: Callable[[], datetime],
+        boot_clock: Callable[[], float],
+        jitter: Callable[[], float],
+        noted: Callable[[PortalName, CallResult], None],
+    ) -> None:
+        self._ledger = ledger
+        self._connections = connections
+        self._resolving = resolving
+        self._clock = clock
+        self._boot_clock = boot_clock
+        self._jitter = jitter
+        self._noted = noted
+
+    def act(self, run: Run) -> None:
+        """Take a claimed run as far as it goes now; every way out leaves it in a recorded state."""
+        try:
+            self._act(run)
+        except LostOwnership:
+            log.warning("run.lost", run=run.id)
+        except Exception:
+            log.exception("run.failed", run=run.id)
+            self._ledger.persist(sessions.lose, run=run, delay=timedelta(seconds=30))
+
+    def _act(self, run: Run) -> None:
+        plan = run.plan
+        assert plan is not None
+        if run.ticket.source not in self._connections().sources:
+            # Nothing could be told to this ticket; the run waits until its source is configured again.
+            self._give_back(run, timedelta(minutes=1), Reason.UNKNOWN_SOURCE)
+            return
+        if run.crashes >= sessions.CRASHES:
+            report = comments.dead(run.id, plan, run.crashes)
+            self._end(run, RunState.DEAD, Reason.CRASHES, None, self._owed(run, Occasion.DEAD, 1, report))
+            return
+        portal = self._connections().portals.get(plan.portal)
+        if portal is None:
+            self._refuse(run, Problem(reason=Reason.NO_PORTAL, place="portal", detail=_not_configured(plan)))
+            return
+        try:
+            calls, paused = self._ledger.read(_standing, run=run, portal=plan.portal)
+        except LedgerUnavailable:
+            self._give_back(run, timedelta(seconds=5), Reason.LEDGER_UNAVAILABLE)
+            return
+        if paused is not None:
+            self._hold(run, paused)
+            return
+        parts = () if calls else self._parts(run, plan, portal)
+        if parts is not None:
+            self._send_all(run, plan, portal, parts)
+
+    def _parts(self, run: Run, plan: Plan, portal: Portal) -> tuple[Part, ...] | None:
+        """Resolve a plan into its parts; None where the run ended or waits instead."""
+        resolved = self._resolving.resolve(plan)
+        if isinstance(resolved, Problem):
+            self._refuse(run, resolved)
+            return None
+        if isinstance(resolved, Later):
+            self._wait(run, plan, resolved)
+            return None
+        return split_into_parts(resolved, portal.config.max_devices_per_call)
+
+    def _wait(self, run: Run, plan: Plan, later: Later) -> None:
+        now = self._clock()
+        again = retries.decide(
+            retries.calls(plan.max_age),
+            run.tries,
+            now,
+            first_at=plan.occurred_at,
+            jitter=self._jitter(),
+            retry_after=None,
+        )
+        if isinstance(again, retries.GiveUp):
+            self._refuse(run, Problem(reason=Reason.LOOKUP_FAILED, place="devices", detail=later.detail))
+            return
+        log.info("run.lookup_later", run=run.id, reason=later.reason, attempt=run.tries)
+        self._give_back(run, max(again.at - now, timedelta()), later.reason)
+
+    def _send_all(self, run: Run, plan: Plan, portal: Portal, parts: tuple[Part, ...]) -> None:
+        lasting = FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN + SLACK_SECONDS
+        first = True
+        while True:
+            began = self._boot_clock()
+            try:
+                admission = self._ledger.write(
+                    sending.admit, run=run, parts=parts, lasting=timedelta(seconds=lasting)
+                )
+            except LedgerUnavailable as error:
+                # An intent whose COMMIT raised is never sent, whether it was committed or not (S1).
+                log.warning("run.not_admitted", run=run.id, reason=str(error))
+                self._ledger.persist(sending.close_not_sent, run=run, delay=timedelta(seconds=5))
+                return
+            if admission.call is None:
+                self._not_admitted(run, admission.verdict, first=first)
+                return
+            following = self._send(run, plan, portal, admission.call, admission.calls, began)
+            if following.state is not RunState.SENDING:
+                return
+            parts, first = (), False
+
+    def _not_admitted(self, run: Run, verdict: Verdict, *, first: bool) -> None:
+        if not first:
+            # A part was answered already: the next claim finds what stands in the way, with the run its own.
+            self._give_back(run, timedelta(), None)
+        elif verdict is Verdict.HOLD:
+            self._hold(run, Reason.PORTAL_PAUSED)
+        else:
+            assert run.plan is not None
+            report = comments.expired(run.id, run.plan)
+            comment = self._owed(run, Occasion.EXPIRED, 1, report)
+            self._end(run, RunState.EXPIRED, Reason.TOO_OLD, None, comment)
+
+    def _send(
+        self, run: Run, plan: Plan, portal: Portal, call: Call, calls: tuple[Call, ...], began: float
+    ) -> Next:
+        request = act.run_request(
+            portal.config,
+            request_uid=call.request_uid,
+            remote_action_uid=plan.remote_action_uid,
+            part=call.part,
+            timeout_seconds=plan.timeout_seconds,
+            params=plan.params,
+        )
+        response = portal.transport.send(
+            request,
+            deadline=plan.timeout_seconds + DEADLINE_MARGIN,
+            first_byte_within=FIRST_BYTE_SECONDS,
+            started=began,
+            fresh=True,
+        )
+        result = act.decipher(
+            portal.config, response, part=call.part, engine_names=self._resolving.engine_names(plan.portal)
+        )
+        self._noted(plan.portal, result)
+        log.info(
+            "call.ended",
+            run=run.id,
+            portal=plan.portal,
+            state=result.state,
+            reason=result.reason,
+            attempt=call.attempt,
+        )
+        # Nothing is read between here and the record: an answer in hand must not depend on a look (S8).
+        calls = tuple(_answered(each, result) if each == call else each for each in calls)
+        return self._record(run, plan, call, result, calls)
+
+    def _record(self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]) -> Next:
+        """Record an answer, also where the run was lost meanwhile (S8)."""
+        following = self._following(run, plan, call, result, calls)
+        try:
+            self._ledger.persist(sending.answer, run=run, call=call, result=result, following=following)
+        except LostOwnership:
+            self._ledger.persist(sending.answer, run=run, call=call, result=result, following=None)
+            if result.state in {CallState.ANSWERED, CallState.REFUSED}:
+                self._close_late(run, plan, calls)
+        return following
+
+    def _close_late(self, run: Run, plan: Plan, calls: tuple[Call, ...]) -> None:
+        late = _ended_state(calls)
+        if late is not RunState.UNKNOWN:
+            report = comments.late(run.id, plan, calls)
+            comment = self._owed(run, Occasion.RESOLVED, _newest(calls), report)
+            self._ledger.persist(sending.close_unknown, run=run.id, state=late, comment=comment)
+
+    def _following(
+        self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]
+    ) -> Next:
+        if result.state is CallState.ANSWERED and any(each.state is CallState.PLANNED for each in calls):
+            return Next(state=RunState.SENDING)
+        if result.state is CallState.NOT_SENT or result.reason is Reason.RATE_LIMITED:
+            return self._again(run, plan, call, result, calls)
+        if result.reason in PAUSING:
+            # The same call stands ready; the next claim finds the portal paused and holds the run (S6).
+            return Next(state=RunState.QUEUED, reason=result.reason, again=True, pause=plan.portal)
+        return self._final(run, plan, result, calls)
+
+    def _again(self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]) -> Next:
+        now = self._clock()
+        again = retries.decide(
+            retries.calls(plan.max_age),
+            call.attempt,
+            now,
+            first_at=plan.occurred_at,
+            jitter=self._jitter(),
+            retry_after=result.retry_after,
+        )
+        if isinstance(again, retries.GiveUp):
+            return self._final(run, plan, result, calls)
+        delay = max(again.at - now, timedelta())
+        return Next(state=RunState.QUEUED, reason=result.reason, again=True, delay=delay)
+
+    def _final(self, run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...]) -> Next:
+        state = _ended_state(calls)
+        occasion = {
+            RunState.ANSWERED: Occasion.ANSWERED,
+            RunState.UNKNOWN: Occasion.UNKNOWN,
+        }.get(state, Occasion.REFUSED)
+        report = comments.answered(run.id, plan, calls)
+        return Next(
+            state=state,
+            reason=result.reason,
+            detail=result.error_code,
+            comment=self._owed(run, occasion, _newest(calls), report),
+        )
+
+    def _give_back(self, run: Run, delay: timedelta, reason: Reason | None) -> None:
+        self._ledger.persist(working.give_back, run=run, delay=delay, reason=reason)
+
+    def _refuse(self, run: Run, problem: Problem) -> None:
+        assert run.plan is not None
+        report = comments.refused(run.id, run.plan, problem)
+        comment = self._owed(run, Occasion.REFUSED, 1, report)
+        self._end(run, RunState.REFUSED, problem.reason, problem.detail, comment)
+
+    def _hold(self, run: Run, reason: Reason) -> None:
+        assert run.plan is not None
+        report = comments.held(run.id, run.plan, reason)
+        comment = self._owed(run, Occasion.HELD, 1, report)
+        self._ledger.persist(
+            working.hold, run=run, reason=Reason.PORTAL_PAUSED, detail=reason.value, comment=comment
+        )
+        log.warning("run.held", run=run.id, portal=run.plan.portal, reason=reason)
+
+    def _end(
+        self, run: Run, state: RunState, reason: Reason, detail: str | None, comment: OwedComment
+    ) -> None:
+        self._ledger.persist(working.end, run=run, state=state, reason=reason, detail=detail, comment=comment)
+        log.info("run.ended", run=run.id, state=state, reason=reason)
+
+    def _owed(self, run: Run, occasion: Occasion, n: int, report: Report) -> OwedComment:
+        assert run.plan is not None
+        return owed(
+            self._connections().sources[run.ticket.source].system,
+            run=run.id,
+            occasion=occasion,
+            n=n,
+            visibility=run.plan.style.visibility,
+            report=report,
+        )
+
+
+def _standing(tx: Tx, *, run: Run, portal: PortalName) -> tuple[tuple[Call, ...], Reason | None]:
+    return working.calls_of(tx, run=run.id), working.paused(tx, portal=portal)
+
+
+def _not_configured(plan: Plan) -> str:
+    return f"portal {plan.portal} is not configured any more"
+
+
+def _answered(call: Call, result: CallResult) -> Call:
+    return Call(
+        run=call.run,
+        part=call.part,
+        attempt=call.attempt,
+        state=result.state,
+        intended_at=call.intended_at,
+        latest_end=call.latest_end,
+        result=result,
+    )
+
+
+def _newest(calls: tuple[Call, ...]) -> int:
+    return max(call.attempt for call in calls)
+
+
+def _ended_state(calls: tuple[Call, ...]) -> RunState:
+    """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was."""
+    newest = {call.part.number: call.state for call in calls if call.state is not CallState.DROPPED}
+    if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
+        return RunState.UNKNOWN
+    return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED
+
+
+def boot_clock() -> float:
+    """Return seconds that count suspension, where the system has such a clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
