@@ -4,18 +4,10 @@ It must not construct anything from the settings; the composition does that.
 """
 
 from bridge.settings.describing import SettingDoc, describe, in_force
-from bridge.settings.model import (
-    Deployment,
-    InternalComments,
-    NameCase,
-    ParamsEncoding,
-    PortalSettings,
-    Settings,
-    SignatureEncoding,
-    SourceSettings,
-    Verify,
-)
+from bridge.settings.model import Settings
+from bridge.settings.portals import NameCase, ParamsEncoding, PortalSettings
 from bridge.settings.reading import LiveSettings, read_settings
+from bridge.settings.sources import Deployment, InternalComments, SignatureEncoding, SourceSettings, Verify
 
 __all__ = [
     "Deployment",

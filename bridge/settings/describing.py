@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.settings.model import PortalSettings, Settings, SourceSettings
+from bridge.settings.model import Settings
+from bridge.settings.portals import PortalSettings
+from bridge.settings.sources import SourceSettings
 
 PREFIX = "BRIDGE_"
 # In the order of the models' fields in `Settings`.

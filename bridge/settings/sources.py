@@ -1,0 +1,138 @@
+"""The settings of one ticket system: where it is, how its webhooks prove themselves, how we write back.
+
+It must not read the environment or a file, and no secret in it shows in a repr or an error.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from bridge.models import SourceKind, SourceName
+from bridge.settings import forms
+
+
+class Verify(StrEnum):
+    """How a webhook proves where it comes from."""
+
+    HMAC = "hmac"
+    STANDARD = "standard"
+    TOKEN = "token"  # noqa: S105 - the word for a kind of proof, not a password
+    BASIC = "basic"
+
+
+class Deployment(StrEnum):
+    CLOUD = "cloud"
+    DATACENTER = "datacenter"
+
+
+class SignatureEncoding(StrEnum):
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+class InternalComments(StrEnum):
+    PROPERTY = "property"
+    JSM = "jsm"
+
+
+Address = Annotated[str, AfterValidator(forms.base_address)]
+Prefix = Annotated[str, AfterValidator(forms.prefix)]
+Header = Annotated[str, AfterValidator(forms.header_name)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(forms.secrets)]
+Tables = Annotated[tuple[Annotated[str, AfterValidator(forms.table_name)], ...], BeforeValidator(forms.words)]
+
+
+class SourceSettings(BaseModel):
+    """One Jira site or ServiceNow instance; `secrets`, `password` and `token` are read from their files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: SourceName = Field(exclude=True)
+    kind: SourceKind = Field(description="What sends the tickets.")
+    base_url: Address = Field(
+        description="The site's address, to which comments are written. Must be https unless loopback."
+    )
+    site_url: Address | None = Field(
+        None, description="Jira only: where people browse, if not at BASE_URL (a scoped token's API host)."
+    )
+    deployment: Deployment = Field(
+        Deployment.CLOUD, description="Jira only: Jira Cloud, or Data Center (Server)."
+    )
+    verify: Verify = Field(
+        description="How a webhook proves its sender: `hmac` (a signature over the body), `standard` "
+        "(Standard Webhooks 1.0), `token` (a shared word in a header) or `basic` (user name and password)."
+    )
+    secrets: Secrets = Field(
+        (),
+        description="What webhooks are verified with, as a JSON list; several while one is replaced. "
+        "At least 24 bytes each for `hmac` and `standard`, else 16; for `basic` each is `user:password`.",
+    )
+    secrets_file: Path | None = Field(
+        None, description="A file with these secrets: a JSON list, or one a line."
+    )
+    signature_header: Header = Field(
+        "x-hub-signature", description="For `hmac`: the header with the signature."
+    )
+    signature_prefix: Prefix = Field(
+        "sha256=", description="For `hmac`: what stands before the signature. The word `none` means nothing."
+    )
+    signature_encoding: SignatureEncoding = Field(
+        SignatureEncoding.HEX, description="For `hmac`: how the signature is written."
+    )
+    signed_text: Literal["{body}", "{timestamp}.{body}", "{id}.{timestamp}.{body}"] = Field(
+        "{body}", description="For `hmac`: what is signed."
+    )
+    timestamp_header: Header | None = Field(
+        None, description="For `hmac`: the header with the time in seconds, where it is signed."
+    )
+    id_header: Header | None = Field(
+        None, description="For `hmac`: the header with the delivery's identifier, where it is signed."
+    )
+    time_window_seconds: int = Field(
+        300, ge=1, le=86_400, description="How far a signed time may be from the time of receipt, both ways."
+    )
+    token_header: Header = Field(
+        "authorization",
+        description="For `token`: the header with the word. In `authorization` it stands behind `Bearer `.",
+    )
+    username: str | None = Field(
+        None,
+        description="The account that writes comments. Give it nothing else to do: its changes are ignored.",
+    )
+    password: SecretStr | None = Field(None, description="Its password.")
+    password_file: Path | None = Field(None, description="A file with the password.")
+    token: SecretStr | None = Field(
+        None, description="Its API token (Jira Cloud, with USERNAME), personal access token, or API key."
+    )
+    token_file: Path | None = Field(None, description="A file with the token.")
+    api_key_header: Header | None = Field(
+        None,
+        description="ServiceNow only: the header that carries TOKEN as an API key, usually `x-sn-apikey`. "
+        "Without it TOKEN is sent as a bearer token.",
+    )
+    account: str | None = Field(
+        None,
+        description="ServiceNow only: the user name behind TOKEN, so that our own changes are known as ours.",
+    )
+    internal_comments: InternalComments = Field(
+        InternalComments.PROPERTY,
+        description="Jira only: how internal notes are written: `property` (platform comment with the "
+        "service desk's property) or `jsm` (the service desk's own route).",
+    )
+    tables: Tables = Field(
+        ("incident", "sc_request", "sc_req_item", "sc_task", "change_request", "problem"),
+        description="ServiceNow only: the tables that are served, separated by commas.",
+    )
+    code_tags: bool = Field(
+        True,
+        description="ServiceNow only: write tables as HTML in [code] tags. "
+        "`off` where the instance does not allow them.",
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=1_024, le=26_214_400, description="The largest webhook body that is read."
+    )
+    ca_file: Path | None = Field(
+        None, description="The certificates to trust for this site, in place of the public ones."
+    )
