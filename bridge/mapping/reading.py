@@ -1,0 +1,84 @@
+"""What reading a set of files needs at every turn: document, faults, and each path and pattern once.
+
+It must not know the keys of the language; those stand in `catalogue`, `rules` and `cases`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bridge.mapping import paths, patterns
+from bridge.mapping.documents import Document, Faults
+from bridge.mapping.documents import Path as Spot
+from bridge.mapping.paths import Path
+from bridge.mapping.patterns import Pattern
+from bridge.models import PortalName, SourceKind, SourceName
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadContext:
+    """What mappings may name, and the bridge's own limits: most devices for a ticket, greatest age."""
+
+    sources: Mapping[SourceName, SourceKind]
+    portals: tuple[PortalName, ...]
+    max_devices: int
+    max_age: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """Paths and patterns by their text: thousands of mappings share a few."""
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    patterns: dict[tuple[str, bool], Pattern] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One document being read. What it notes makes the load fail, but the reading goes on."""
+
+    document: Document
+    faults: Faults
+    context: LoadContext
+    compiled: Compiled
+
+    def fault(self, spot: Spot, text: str) -> None:
+        """Note a problem of the value at a place."""
+        self.faults.add(self.document.place(spot), text)
+
+    def key_fault(self, spot: Spot, text: str) -> None:
+        """Note a problem of the key at a place."""
+        self.faults.add(self.document.key_place(spot), text)
+
+    def path(self, text: str, spot: Spot) -> Path | None:
+        """Return the path that a text is, or None after noting why it is none."""
+        known = self.compiled.paths.get(text)
+        if known is not None:
+            return known
+        try:
+            path = paths.compiled(text)
+        except paths.PathError as error:
+            self.fault(spot, str(error))
+            return None
+        self.compiled.paths[text] = path
+        return path
+
+    def pattern(self, text: str, spot: Spot, *, ignore_case: bool = False) -> Pattern | None:
+        """Return the pattern that a text is, or None after noting why it is none."""
+        known = self.compiled.patterns.get((text, ignore_case))
+        if known is not None:
+            return known
+        try:
+            pattern = patterns.compiled(text, ignore_case=ignore_case)
+        except patterns.PatternError as error:
+            self.fault(spot, f"'{text}' is not a regular expression of RE2: {error} (correct it)")
+            return None
+        self.compiled.patterns[text, ignore_case] = pattern
+        return pattern
+
+
+def duration(text: str) -> timedelta:
+    """Return a length of time that the schema has accepted, such as 30m."""
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
