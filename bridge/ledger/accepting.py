@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, delete, func, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
@@ -275,6 +275,11 @@ def put_fact(tx: Tx, *, name: str, value: str) -> None:
         .values(name=name, **values)
         .on_conflict_do_update(index_elements=["name"], set_=values)
     )
+
+
+def drop_fact(tx: Tx, *, name: str) -> None:
+    """Forget something that does not hold any more."""
+    tx.connection.execute(delete(facts).where(facts.c.name == name))
 
 
 def get_fact(tx: Tx, *, name: str) -> str | None:

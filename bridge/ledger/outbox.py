@@ -5,7 +5,7 @@ It must not make or change a comment's text.
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, case, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
@@ -46,8 +46,10 @@ def claim_comments(
 ) -> tuple[Comment, ...]:
     """Take due comments, only the oldest unposted one of each ticket, and mark them as posting (T1, T2).
 
-    `lasting` is the longest that the posting of one can take; only after it may another session look for it.
+    `lasting` is the longest that the posting of one can take. One that is still being posted after that
+    was left behind by its session: it is taken again, as one that may stand already.
     """
+    left_behind = and_(comments.c.state == CommentState.POSTING, comments.c.posting_until < tx.now)
     older = comments.alias("older")
     first_of_ticket = ~(
         select(older.c.id)
@@ -62,8 +64,10 @@ def claim_comments(
     picked = tx.skip_locked(
         select(comments.c.id)
         .where(
-            comments.c.state == CommentState.OWED,
-            comments.c.due_at <= tx.now,
+            or_(
+                and_(comments.c.state == CommentState.OWED, comments.c.due_at <= tx.now),
+                left_behind,
+            ),
             comments.c.source.in_(sources),
             first_of_ticket,
         )
@@ -78,6 +82,7 @@ def claim_comments(
             owner=session,
             attempt=comments.c.attempt + 1,
             posting_until=tx.now + lasting,
+            uncertain_until=case((left_behind, comments.c.posting_until), else_=comments.c.uncertain_until),
         )
         .returning(comments)
     ).mappings()
@@ -144,22 +149,6 @@ def undeliverable(tx: Tx, *, comment: Comment, session: SessionId, reason: Reaso
     )
     tx.count("comment", comment.ticket.source, CommentState.UNDELIVERABLE)
     _note(tx, comment, CommentState.UNDELIVERABLE, reason)
-
-
-def release_comments(tx: Tx, *, session: SessionId) -> int:
-    """Give back the comments of a dead session; what it had sent is looked for before a repeat (T1)."""
-    returned = tx.connection.execute(
-        update(comments)
-        .where(comments.c.state == CommentState.POSTING, comments.c.owner == session)
-        .values(
-            state=CommentState.OWED,
-            owner=None,
-            due_at=comments.c.posting_until,
-            uncertain_until=comments.c.posting_until,
-        )
-        .returning(comments.c.id)
-    )
-    return len(returned.all())
 
 
 def suspect_all_owed(tx: Tx) -> None:

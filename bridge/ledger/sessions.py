@@ -12,7 +12,7 @@ from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
-from bridge.ledger.outbox import owe, release_comments, suspect_all_owed
+from bridge.ledger.outbox import owe, suspect_all_owed
 from bridge.ledger.tables import calls, facts, history, runs, sessions
 from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
@@ -110,8 +110,8 @@ def close_session(tx: Tx, *, session: SessionId) -> None:
 def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
     """Declare a session dead whose beat still stands at `seen`; return False where it moved or is closed.
 
-    Its runs without an open call go back to the queue, with the crash counted; its comments go back too.
-    Those with an intended call stay, for `bereaved` and `declare_unknown`.
+    Its runs without an open call go back to the queue, with the crash counted. Those with an intended call
+    stay, for `bereaved` and `declare_unknown`; its comments are taken again when their time is over.
     """
     dead = tx.connection.execute(
         update(sessions)
@@ -129,7 +129,6 @@ def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
     suspects = {run.id for run in intact if run.crashes} or {run.id for run in intact}
     for run in intact:
         _give_back(tx, run, crashes=run.crashes + (run.id in suspects), delay=timedelta())
-    release_comments(tx, session=session)
     return True
 
 

@@ -99,6 +99,17 @@ def give_back(tx: Tx, *, run: Run, delay: timedelta, reason: Reason | None) -> N
     )
 
 
+def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> int:
+    """Queue the runs that a claim of ours took without our learning of it; return how many (S1)."""
+    lost = tx.connection.execute(
+        update(runs)
+        .where(runs.c.owner == session, runs.c.state == RunState.CLAIMED, runs.c.id.not_in(seen))
+        .values(state=RunState.QUEUED, owner=None)
+        .returning(runs.c.id)
+    )
+    return len(lost.all())
+
+
 def hold(tx: Tx, *, run: Run, reason: Reason, detail: str | None, comment: OwedComment | None) -> None:
     """Hold a claimed run until a person releases it, and owe the comment that says so, once."""
     _move(tx, run, (RunState.CLAIMED,), RunState.HELD, reason=reason, detail=detail)

@@ -1,0 +1,124 @@
+"""Keeps what is in force at hand: connections, mapping set, our own accounts; looks for changes every second.
+
+It must not refuse or change anything itself: new files count only once `checking` passed them (A5).
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from bridge.connections import Connections
+from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
+from bridge.ledger import Ledger, Tx, accepting
+from bridge.mapping.language import MappingSet
+from bridge.mapping_files import MappingFiles, Watcher
+from bridge.models import Person, SourceName
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+# The fact under which a refused mapping set is remembered until the next one is accepted.
+REFUSED_FACT = "mapping_set_refused"
+
+
+class Watching:
+    """What is in force now, for every thread of a process; `start` before use.
+
+    `check` turns files into an accepted mapping set with its texts as JSON, or raises ConfigurationError;
+    `load` turns such texts back; `connect` returns the connections for the secrets of this moment, or None
+    where nothing changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        watcher: Watcher,
+        check: Callable[[MappingFiles], tuple[MappingSet, str]],
+        load: Callable[[str], MappingSet],
+        connect: Callable[[], Connections | None],
+        connections: Connections,
+    ) -> None:
+        self._ledger = ledger
+        self._watcher = watcher
+        self._check = check
+        self._load = load
+        self._connect = connect
+        self._connections = connections
+        self._mapping_set: MappingSet | None = None
+        self._accounts: Mapping[SourceName, Person] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
+
+    def start(self) -> None:
+        """Read what is in force once, then go on looking in a thread."""
+        self._look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the looking."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def connections(self) -> Connections:
+        """Return the outside systems with the secrets of this moment."""
+        return self._connections
+
+    def mapping_set(self) -> MappingSet | None:
+        """Return the mapping set in force; None where none was ever accepted."""
+        return self._mapping_set
+
+    def accounts(self) -> Mapping[SourceName, Person]:
+        """Return our own account for each source where it is known."""
+        return self._accounts
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            changed = self._connect()
+            if changed is not None:
+                self._connections = changed
+                log.info("secrets.read_again")
+            self._take_new_files()
+            self._take_what_is_in_force()
+        except LedgerUnavailable as error:
+            log.warning("watching.ledger_unavailable", reason=str(error))
+        except BridgeError as error:
+            log.error("watching.failed", reason=type(error).__name__)  # noqa: TRY400 - no traceback: expected
+        except Exception:
+            # This thread must outlive whatever it meets, or the process would go on with what is stale.
+            log.exception("watching.failed")
+
+    def _take_new_files(self) -> None:
+        files = self._watcher.poll(time.monotonic())
+        if files is None:
+            return
+        try:
+            accepted, texts = self._check(files)
+        except ConfigurationError as error:
+            log.error("mappings.refused", count=len(error.problems))  # noqa: TRY400 - no traceback: expected
+            self._ledger.write(accepting.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
+            return
+        self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())
+        log.info("mappings.accepted", mapping_set=accepted.hash)
+
+    def _take_what_is_in_force(self) -> None:
+        set_hash, self._accounts = self._ledger.read(_in_force)
+        if set_hash is not None and (self._mapping_set is None or self._mapping_set.hash != set_hash):
+            self._mapping_set = self._load(self._ledger.read(accepting.mapping_texts, set_hash=set_hash))
+
+
+def _put_in_force(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
+    if accepting.mapping_set_in_force(tx) != set_hash:
+        accepting.accept_mapping_set(tx, set_hash=set_hash, texts=texts, by=by)
+    accepting.drop_fact(tx, name=REFUSED_FACT)
+
+
+def _in_force(tx: Tx) -> tuple[str | None, Mapping[SourceName, Person]]:
+    return accepting.mapping_set_in_force(tx), accepting.own_accounts(tx)

@@ -1,0 +1,204 @@
+"""A worker: claims runs and comments for free senders only, keeps its session alive, and stops with grace.
+
+It must not know what an action or a comment is about. Rules W1 and W4.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from bridge.acting import Acting
+from bridge.catching_up import CatchingUp
+from bridge.connections import Connections
+from bridge.errors import LedgerUnavailable
+from bridge.ledger import Ledger, outbox, working
+from bridge.ledger.waking import Waker
+from bridge.ledger.working import Allowance
+from bridge.models import Comment, PortalName, Run, RunId, SessionId
+from bridge.portal_care import PortalCare
+from bridge.telling import POSTING, Telling
+from bridge.undertaking import Undertaking
+
+log = structlog.get_logger(__name__)
+
+# Seconds between two looks where no change of the ledger wakes us: due times come by themselves.
+POLL_SECONDS = 0.5
+
+
+class Worker:
+    """One worker session with its senders; `run` returns once it was told to `stop` and has stopped.
+
+    `paused_here` says whether this host may send (BRIDGE_PAUSED, the pause file); comments go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        connections: Callable[[], Connections],
+        acting: Acting,
+        telling: Telling,
+        undertaking: Undertaking,
+        catching_up: CatchingUp,
+        portal_care: PortalCare,
+        paused_here: Callable[[], bool],
+        max_in_flight: int,
+        comment_senders: int,
+        beat_seconds: float,
+    ) -> None:
+        self._ledger = ledger
+        self._connections = connections
+        self._acting = acting
+        self._telling = telling
+        self._undertaking = undertaking
+        self._catching_up = catching_up
+        self._portal_care = portal_care
+        self._paused_here = paused_here
+        self._max_in_flight = max_in_flight
+        self._comment_senders = comment_senders
+        self._beat_seconds = beat_seconds
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._in_flight: dict[RunId, PortalName] = {}
+        self._claim_in_doubt = False
+        self._posting = 0
+        self._senders = ThreadPoolExecutor(max_workers=max_in_flight, thread_name_prefix="sender")
+        self._posters = ThreadPoolExecutor(max_workers=comment_senders, thread_name_prefix="poster")
+        self._probers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prober")
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        self._undertaking.open()
+        threads = [
+            threading.Thread(target=self._beat, name="beat", daemon=True),
+            threading.Thread(
+                target=self._catching_up.run, args=(self._stopping,), name="catching-up", daemon=True
+            ),
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("worker.started", session=self._undertaking.session)
+        waker = Waker(self._ledger.engine, self._stopping.is_set)
+        while not self._stopping.is_set():
+            try:
+                self._claim_comments()
+                self._claim_runs()
+            except LedgerUnavailable as error:
+                log.warning("worker.ledger_unavailable", reason=str(error))
+                self._stopping.wait(1.0)
+            waker.wait(POLL_SECONDS)
+        waker.close()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns soon after."""
+        self._stopping.set()
+
+    def drain(self, grace_seconds: float) -> int:
+        """Wait for what is under way, then close the session; return how many calls were left behind.
+
+        The beat goes on meanwhile, so that nobody takes us for dead.
+        """
+        ends = time.monotonic() + grace_seconds
+        while self._under_way() and time.monotonic() < ends:
+            time.sleep(0.05)
+        left = self._under_way()
+        try:
+            self._undertaking.close()
+        except LedgerUnavailable:
+            log.warning("worker.session_left_open", session=self._undertaking.session)
+        log.info("worker.stopped", session=self._undertaking.session, count=left)
+        return left
+
+    def _under_way(self) -> int:
+        with self._lock:
+            return len(self._in_flight) + self._posting
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                self._undertaking.tick()
+            except LedgerUnavailable as error:
+                log.warning("worker.no_beat", reason=str(error))
+            except Exception:
+                # A beat that ends for any reason would let others take our runs from us.
+                log.exception("worker.no_beat")
+            time.sleep(self._beat_seconds)
+
+    def _claim_runs(self) -> None:
+        connections = self._connections()
+        for portal in connections.portals:
+            if not self._portal_care.takes_work(portal):
+                self._probers.submit(self._portal_care.probe_if_due, portal)
+        if self._paused_here():
+            return
+        allowances = self._allowances(connections)
+        if not allowances:
+            return
+        session = self._undertaking.session
+        if self._claim_in_doubt:
+            with self._lock:
+                seen = tuple(self._in_flight)
+            self._ledger.write(working.give_back_unseen, session=session, seen=seen)
+        self._claim_in_doubt = True
+        claimed = self._ledger.write(
+            working.claim, session=session, allowances=allowances, configured=tuple(connections.portals)
+        )
+        self._claim_in_doubt = False
+        for run in claimed:
+            with self._lock:
+                self._in_flight[run.id] = run.plan.portal if run.plan else PortalName("")
+            self._senders.submit(self._act, run)
+
+    def _allowances(self, connections: Connections) -> tuple[Allowance, ...]:
+        """Share the free senders among the portals, so that one that is slow cannot take them all (W4)."""
+        with self._lock:
+            free = self._max_in_flight - len(self._in_flight)
+            busy = Counter(self._in_flight.values())
+        allowances: list[Allowance] = []
+        for name, portal in connections.portals.items():
+            room = min(free, portal.max_in_flight - busy[name])
+            if room > 0 and self._portal_care.takes_work(name):
+                allowances.append(Allowance(portal=name, runs=room))
+                free -= room
+        if free > 0:
+            allowances.append(Allowance(portal=None, runs=1))
+        return tuple(allowances)
+
+    def _act(self, run: Run) -> None:
+        try:
+            self._acting.act(run)
+        finally:
+            with self._lock:
+                del self._in_flight[run.id]
+
+    def _claim_comments(self) -> None:
+        with self._lock:
+            free = self._comment_senders - self._posting
+        if free <= 0:
+            return
+        session = self._undertaking.session
+        claimed = self._ledger.write(
+            outbox.claim_comments,
+            session=session,
+            limit=free,
+            sources=tuple(self._connections().sources),
+            lasting=POSTING,
+        )
+        for comment in claimed:
+            with self._lock:
+                self._posting += 1
+            self._posters.submit(self._post, comment, session)
+
+    def _post(self, comment: Comment, session: SessionId) -> None:
+        try:
+            self._telling.post(comment, session)
+        except Exception:
+            # The row stays `posting` and is taken again, as one that may stand, once its time is over.
+            log.exception("comment.failed", run=comment.run)
+        finally:
+            with self._lock:
+                self._posting -= 1
