@@ -7,8 +7,8 @@ from string import Template
 
 from bridge.mapping import asking, parameters
 from bridge.mapping.catalogue import Action, Catalogue
-from bridge.mapping.documents import Place
 from bridge.mapping.documents import Path as Spot
+from bridge.mapping.documents import Place
 from bridge.mapping.entry import Entry
 from bridge.mapping.parameters import ParamRule, ParamSource
 from bridge.mapping.reading import Reading, duration
