@@ -91,7 +91,7 @@ def without_lookup(plan: Plan, engines: tuple[Engine, ...]) -> Resolved | Proble
     """
     if plan.by is DeviceKey.NAME:
         return _problem(
-            Reason.LOOKUP_FAILED,
+            Reason.DEVICE_REFUSED,
             "device names cannot be looked up: NXQL_URL of the portal is not set (set it, or give UIDs)",
         )
     if plan.fence.names is not None or plan.fence.never:
