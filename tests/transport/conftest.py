@@ -161,30 +161,11 @@ def transport() -> Iterator[Transport]:
 
 def _make_certificate(folder: Path, name: str) -> Certificate:
     made = Certificate(file=folder / "cert.pem", key=folder / "key.pem")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-    ]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-subj", "/CN=bridge test", "-addext", f"subjectAltName={name}"]
+    files = ["-keyout", str(made.key), "-out", str(made.file)]
     subprocess.run(
-        [
-            *command,
-            "/CN=bridge test",
-            "-addext",
-            f"subjectAltName={name}",
-            "-keyout",
-            str(made.key),
-            "-out",
-            str(made.file),
-        ],
+        ["openssl", "req", "-x509", "-nodes", "-days", "2", *curve, *names, *files],
         check=True,
         capture_output=True,
         timeout=30,
