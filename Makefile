@@ -1,0 +1,106 @@
+# `make help` lists what there is. Everything that is installed lands in .venv.
+# Plain enough for the make and the shell that macOS ships.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+INSTALL := $(PYTHON) -m pip --disable-pip-version-check --no-input install
+# What is formatted and linted.
+CODE := bridge tests app.py gunicorn.conf.py $(wildcard bench)
+# A check that hangs ends here; macOS has no such command and goes without.
+BOUND := $(if $(shell command -v timeout),timeout --foreground 20m,)
+# uv, as a tool in an environment of its own, chooses versions for every platform at once.
+COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --upgrade
+
+.PHONY: help demo run test bench format docs browser lock clean
+
+help: ## List the targets.
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+	while IFS='|' read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
+
+demo: $(VENV)/.run ## Watch tickets become remote actions and comments, all simulated on this machine.
+	@exec $(PYTHON) -m bridge demo
+
+run: $(VENV)/.run ## Run the real thing, web and worker, with the settings of .env; Ctrl-C ends it.
+	@test -f .env || { echo 'There is no .env yet: copy .env.example to .env and fill it in.' >&2; exit 2; }
+	@$(PYTHON) -m bridge migrate
+	@# When one of the two ends, the other does not serve alone. Both are told to stop, and waited for.
+	@trap 'kill $$web $$worker 2>/dev/null; wait $$web $$worker' EXIT; trap 'exit 0' INT TERM; \
+	$(BIN)/gunicorn app:app & web=$$!; \
+	$(PYTHON) -m bridge worker & worker=$$!; \
+	while kill -0 $$web 2>/dev/null && kill -0 $$worker 2>/dev/null; do sleep 1; done; \
+	echo 'The web process or the worker has ended; its last lines above say why.' >&2; exit 1
+
+test: $(VENV)/.dev ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
+	@echo '── format'; $(BIN)/ruff format --check $(CODE)
+	@echo '── lint'; $(BIN)/ruff check $(CODE)
+	@echo '── types'; $(BOUND) $(BIN)/mypy
+	@echo '── import contracts'; $(BOUND) $(BIN)/lint-imports --no-logo
+	@echo '── tests'; $(BOUND) $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term-missing
+	@echo '── shipped mappings'; $(BOUND) $(PYTHON) -m bridge check mappings
+
+bench: $(VENV)/.dev ## Measure events per second against a version without durability.
+	@$(PYTHON) -m bench
+
+format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
+	@$(BIN)/ruff check --fix-only --quiet $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+docs: $(VENV)/.run ## Write docs/settings.md and .env.example anew from the settings themselves.
+	@$(PYTHON) -m bridge.settings docs/settings.md .env.example
+
+browser: ## Install Debian's chromium for the browser tests, where that is possible.
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo 'No chromium, and only root on Debian can install it here: the browser tests are skipped.' >&2; \
+	else \
+	  echo 'Installing chromium (a few minutes) …'; \
+	  { apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  echo 'chromium could not be installed: the browser tests are skipped.' >&2; \
+	fi
+
+lock: $(PYTHON) ## Choose versions anew within the ranges of pyproject.toml, and write the locks.
+	@test -x $(VENV)/lock/bin/uv || { $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv; }
+	@$(COMPILE) pyproject.toml --output-file requirements.txt
+	@$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@$(COMPILE) --group build --constraint requirements-dev.txt --output-file requirements-build.txt
+	@git --no-pager diff --stat -- 'requirements*.txt' || true
+
+clean: ## Remove what was installed and what tools cached; the ledger in data/ stays.
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+
+# A stamp is newer than its locks when what is installed is what they say, so a second run starts at once.
+# The checks' lock holds everything that the bridge itself needs.
+$(VENV)/.run: requirements.txt requirements-build.txt pyproject.toml | $(PYTHON)
+	@if [ ! -f $(VENV)/.dev ] || [ -n "$$(find requirements*.txt -newer $(VENV)/.dev)" ]; then \
+	  echo 'Installing what the bridge needs (a minute, once) …'; \
+	  $(INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt | grep --line-buffered -oE "^Collecting [^ ]+"; \
+	  test $${PIPESTATUS[0]} -eq 0; \
+	fi
+	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements-build.txt pyproject.toml | $(PYTHON)
+	@echo 'Installing what the bridge and its checks need (two minutes, once) …'
+	@$(INSTALL) --require-hashes -r requirements-dev.txt -r requirements-build.txt | grep --line-buffered -oE "^Collecting [^ ]+"; \
+	test $${PIPESTATUS[0]} -eq 0
+	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Some commands named python3.x only say that they are not installed, so each is asked for its version.
+$(PYTHON):
+	@for candidate in python3.14 python3.13 python3.12 python3.11 python3; do \
+	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	      2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$candidate" --version) …"; \
+	    exec "$$candidate" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo 'No suitable Python: the bridge needs Python 3.11 to 3.14 with its venv module' >&2; \
+	echo '(on Debian and Ubuntu: apt-get install python3 python3-venv).' >&2; exit 1

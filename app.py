@@ -1,0 +1,8 @@
+"""Gunicorn's door to the web process.
+
+It must not configure anything; gunicorn.conf.py and the environment do.
+"""
+
+from bridge.bootstrap import create_app
+
+app = create_app()
