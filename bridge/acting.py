@@ -3,7 +3,6 @@
 It must not decide what an answer means, nor compose words; the dialect and `comments` do.
 """
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -183,7 +182,7 @@ class Acting:
         )
         response = portal.transport.send(
             request,
-            deadline=plan.timeout_seconds + DEADLINE_MARGIN,
+            deadline=FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN,
             first_byte_within=FIRST_BYTE_SECONDS,
             started=began,
             fresh=True,
@@ -329,9 +328,3 @@ def _ended_state(calls: tuple[Call, ...]) -> RunState:
     if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
         return RunState.UNKNOWN
     return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED
-
-
-def boot_clock() -> float:
-    """Return seconds that count suspension, where the system has such a clock."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)

@@ -4,12 +4,12 @@ It must not hold behaviour beyond small derived properties, nor know where a val
 
 States of a run:
 
-    queued   -> claimed
-    claimed  -> queued (worker died or gave back, no call made) | held | expired | cancelled | refused | sending
+    queued   -> claimed | cancelled | held (the ledger looks restored)
+    claimed  -> queued (worker died or gave back, no call made) | held | expired | refused | dead | sending
     sending  -> answered | refused | unknown | queued (the call is closed not_sent, or Nexthink said "later")
     unknown  -> answered (late answer, or a person says so) | refused (a person says that it did not run)
                 | queued (a new attempt, by a person or because the action is repeatable)
-    held     -> queued | expired | cancelled
+    held     -> queued | cancelled
     answered, refused, expired, cancelled, recorded, dead: ended; what is owed to the ticket is in the outbox
 
 A run of a mapping in mode shadow or announce starts ended as `recorded`, one whose ticket cannot be planned
@@ -464,7 +464,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The frozen content of one call (rule S7). `engines` None means that none are sent: all connected ones."""
+    """The frozen content of one call (S7). `engines` None means that none are sent: all connected ones."""
 
     number: int
     devices: tuple[Device, ...]
@@ -584,7 +584,7 @@ class OwedComment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """A row of the outbox. `uncertain_until` is the latest possible end of a request whose answer was lost."""
+    """A row of the outbox. `uncertain_until` is the latest end of a request whose answer was lost."""
 
     id: int
     run: RunId

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from bridge.connections import Connections, Portal
 from bridge.errors import Reason
-from bridge.models import DeviceKey, Engine, EngineUid, FoundDevice, NoResponse, Plan, PortalName, Problem
+from bridge.mapping.fences import breach
+from bridge.models import DeviceKey, Engine, EngineChoice, EngineUid, FoundDevice, Plan, PortalName, Problem
+from bridge.nexthink import LookupFailure, nxql, resolution
 from bridge.nexthink import engines as engine_list
-from bridge.nexthink import nxql
-from bridge.nexthink.resolution import Resolved, choose
+from bridge.nexthink.resolution import Resolved
 
 # Seconds for one question to a portal or an Engine.
 REQUEST_SECONDS = 30.0
@@ -51,15 +52,20 @@ class Resolving:
         portal = self._connections().portals[plan.portal]
         engines = self.engines(plan.portal)
         if portal.config.nxql_url is None:
-            listed = () if isinstance(engines, Later) else engines
-            return choose(plan, portal=portal.config, found=(), engines=listed)
+            # The list is for names in comments then, unless the catalogue itself names Engines.
+            if isinstance(engines, Later) and plan.engine_choice is EngineChoice.NAMED:
+                return engines
+            return resolution.without_lookup(plan, () if isinstance(engines, Later) else engines)
         if isinstance(engines, Later):
             return engines
-        asked = [engine for engine in engines if engine.connected]
+        asked = resolution.engines_to_ask(plan, engines)
+        if isinstance(asked, Problem):
+            return _or_later(asked)
         found = self._ask(portal, asked, plan)
         if isinstance(found, Later):
             return found
-        return choose(plan, portal=portal.config, found=found, engines=engines)
+        answered = frozenset(engine.uid for engine in asked)
+        return _or_later(resolution.choose(plan, found, engines, answered, breach))
 
     def engines(self, name: PortalName) -> tuple[Engine, ...] | Later:
         """Return a portal's Engines, from memory where it is fresh."""
@@ -77,10 +83,8 @@ class Resolving:
         """Ask a portal for its Engines; also the read-only probe of a portal that did not answer (W4)."""
         portal = self._connections().portals[name]
         response = portal.transport.send(engine_list.list_request(portal.config), deadline=REQUEST_SECONDS)
-        if isinstance(response, NoResponse):
-            return Later(reason=response.reason, detail=response.detail)
-        answer = engine_list.read_engines(response)
-        if isinstance(answer, engine_list.LookupFailure):
+        answer = engine_list.read_list(response)
+        if isinstance(answer, LookupFailure):
             return Later(reason=answer.reason, detail=answer.detail)
         return answer
 
@@ -90,29 +94,38 @@ class Resolving:
             known = self._listed.get(name)
         return {engine.uid: engine.name for engine in known.engines} if known else {}
 
-    def _ask(self, portal: Portal, engines: list[Engine], plan: Plan) -> tuple[FoundDevice, ...] | Later:
+    def _ask(
+        self, portal: Portal, engines: tuple[Engine, ...], plan: Plan
+    ) -> tuple[FoundDevice, ...] | Later:
         questions = [(engine, device) for engine in engines for device in plan.devices]
-        if not questions:
-            return Later(reason=Reason.LOOKUP_FAILED, detail="the portal has no connected Engine")
         with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(questions))) as pool:
-            answers = pool.map(lambda question: self._ask_one(portal, *question, plan.by), questions)
-            found: list[FoundDevice] = []
-            for answer in answers:
-                if isinstance(answer, Later):
-                    return answer
-                found += answer
+            answers = list(pool.map(lambda question: _ask_one(portal, plan.by, *question), questions))
+        found: list[FoundDevice] = []
+        for answer in answers:
+            if isinstance(answer, Later):
+                return answer
+            found += answer
         return tuple(found)
 
-    def _ask_one(
-        self, portal: Portal, engine: Engine, device: str, by: DeviceKey
-    ) -> tuple[FoundDevice, ...] | Later:
-        request = nxql.device_query(portal.config, engine, device, by)
-        if isinstance(request, engine_list.LookupFailure):
-            return Later(reason=request.reason, detail=request.detail)
-        response = portal.transport.send(request, deadline=REQUEST_SECONDS)
-        if isinstance(response, NoResponse):
-            return Later(reason=response.reason, detail=f"{engine.name}: {response.detail}")
-        answer = nxql.read_devices(response, asked=device, by=by, engine=engine)
-        if isinstance(answer, engine_list.LookupFailure):
-            return Later(reason=answer.reason, detail=f"{engine.name}: {answer.detail}")
-        return answer
+
+def _ask_one(portal: Portal, by: DeviceKey, engine: Engine, device: str) -> tuple[FoundDevice, ...] | Later:
+    if not engine_list.allowed(portal.config, engine):
+        detail = f"the address of {engine.name} is outside ENGINE_HOSTS of portal {portal.config.name}"
+        return Later(reason=Reason.LOOKUP_FAILED, detail=detail)
+    by_name = by is DeviceKey.NAME
+    query = nxql.device_query if by_name else nxql.uid_query
+    response = portal.transport.send(query(portal.config, engine, device), deadline=REQUEST_SECONDS)
+    if by_name:
+        answer = nxql.read_devices(response, name=device, engine=engine)
+    else:
+        answer = nxql.read_device(response, device=device, engine=engine)
+    if isinstance(answer, LookupFailure):
+        return Later(reason=answer.reason, detail=f"{engine.name}: {answer.detail}")
+    return answer
+
+
+def _or_later(result: Resolved | Problem) -> Resolved | Problem | Later:
+    """Tell a problem that may pass by itself from one that refuses the run."""
+    if isinstance(result, Problem) and result.reason is Reason.LOOKUP_FAILED:
+        return Later(reason=result.reason, detail=result.detail)
+    return result

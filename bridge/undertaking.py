@@ -75,7 +75,7 @@ class Undertaking:
         self._ledger.write(sessions.close_session, session=self.session)
 
     def tick(self) -> None:
-        """Beat, look at the others, settle what is left; raise LedgerUnavailable where that cannot be done."""
+        """Beat, look at the others, settle what is left; raise LedgerUnavailable where that fails."""
         with self._lock:
             if not self._closed:
                 self._tick()

@@ -96,10 +96,10 @@ class Watching:
             log.exception("watching.failed")
 
     def _take_new_files(self) -> None:
-        files = self._watcher.poll(time.monotonic())
-        if files is None:
-            return
         try:
+            files = self._watcher.poll(time.monotonic())
+            if files is None:
+                return
             accepted, texts = self._check(files)
         except ConfigurationError as error:
             log.error("mappings.refused", count=len(error.problems))  # noqa: TRY400 - no traceback: expected

@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         description="How long a worker that is told to stop waits for calls in flight. "
         "Default: the longest timeout_seconds of the catalogue and 15 more.",
     )
+    beat_seconds: float = Field(
+        5.0,
+        ge=0.1,
+        le=60,
+        description="Seconds between two beats of a worker. One whose beat stands still for six of them is "
+        "taken for dead, and its work is taken over.",
+    )
     paused: bool = Field(
         False, description="`on`: this host sends nothing to Nexthink; webhooks are accepted."
     )
