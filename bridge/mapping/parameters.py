@@ -20,7 +20,8 @@ from bridge.models import Problem
 
 LENGTH_LIMIT = 1000
 
-_NAME = re2.compile(r"[\p{L}\p{M}\p{N} .,'’()_-]{1,100}")
+_NAME = re2.compile(r"[\p{L}\p{M}\p{N} .,'’()_-]+")
+_NAME_LENGTH = 100
 _NUMBER = re2.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _DATE = re2.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -156,7 +157,7 @@ def _is_date(text: str) -> bool:
 
 
 _SHAPES: dict[Shape, Callable[[str], bool]] = {
-    Shape.NAME: lambda text: _NAME.fullmatch(text) is not None,
+    Shape.NAME: lambda text: len(text) <= _NAME_LENGTH and _NAME.fullmatch(text) is not None,
     Shape.NUMBER: lambda text: _NUMBER.fullmatch(text) is not None,
     Shape.HOST: fences.is_host,
     Shape.DATE: _is_date,

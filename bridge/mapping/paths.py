@@ -174,12 +174,15 @@ def _leading_names(tree: Any) -> tuple[tuple[str, ...], bool]:
     kind, children = tree["type"], tree.get("children", ())
     if kind == "field":
         return (tree["value"],), True
-    if kind == "subexpression" and children[1]["type"] == "field":
-        names, plain = _leading_names(children[0])
-        return ((*names, children[1]["value"]), True) if plain else (names, False)
-    if kind in {"subexpression", "index_expression", "projection", "flatten", "filter_projection"}:
-        return _leading_names(children[0])[0], False
-    return (), False
+    if kind != "subexpression":
+        return (_leading_names(children[0])[0] if children else ()), False
+    names: tuple[str, ...] = ()
+    for child in children:
+        more, plain = _leading_names(child)
+        names += more
+        if not plain:
+            return names, False
+    return names, True
 
 
 def _projected(tree: Any) -> Iterator[Any]:
