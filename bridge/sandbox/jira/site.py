@@ -1,0 +1,232 @@
+"""What the simulated Jira holds: accounts, issues, comments. Changes are announced to whoever listens.
+
+It must not speak HTTP.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from threading import RLock
+from typing import Any
+
+from bridge.sandbox import credentials as known
+
+
+class Deployment(StrEnum):
+    CLOUD = "cloud"
+    DATACENTER = "datacenter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who signs in. Cloud and Data Center live at one address; the account says which one answers."""
+
+    deployment: Deployment
+    person: dict[str, Any]
+
+
+BRIDGE_CLOUD = Account(
+    deployment=Deployment.CLOUD,
+    person={
+        "accountId": "712020:bridge",
+        "accountType": "atlassian",
+        "emailAddress": known.JIRA_CLOUD_USERNAME,
+        "displayName": "Nexthink bridge",
+        "active": True,
+        "timeZone": "Etc/UTC",
+    },
+)
+BRIDGE_DATACENTER = Account(
+    deployment=Deployment.DATACENTER,
+    person={
+        "name": known.JIRA_DATACENTER_USERNAME,
+        "key": "JIRAUSER10100",
+        "emailAddress": "svc.bridge@example.com",
+        "displayName": "Nexthink bridge",
+        "active": True,
+        "timeZone": "Etc/UTC",
+    },
+)
+PERSON: dict[Deployment, dict[str, Any]] = {
+    Deployment.CLOUD: {
+        "accountId": "712020:ada",
+        "accountType": "atlassian",
+        "displayName": "Ada Example",
+        "active": True,
+    },
+    Deployment.DATACENTER: {
+        "name": "ada",
+        "key": "JIRAUSER10001",
+        "emailAddress": "ada@example.com",
+        "displayName": "Ada Example",
+        "active": True,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """`open_for_comments` false makes Jira refuse comments; `service_desk` makes it a JSM request."""
+
+    id: str
+    key: str
+    fields: dict[str, Any]
+    service_desk: bool = True
+    open_for_comments: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredComment:
+    """`body` is what was sent (a document or wiki text), `text` its plain text."""
+
+    id: str
+    issue: str
+    author: Account
+    body: Any
+    text: str
+    internal: bool
+    properties: tuple[tuple[str, Any], ...]
+    visibility: dict[str, Any] | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One changed field as a changelog item shows it: ids and texts of both values."""
+
+    field: str
+    before: str | None
+    after: str | None
+    before_id: str | None = None
+    after_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Behaviour:
+    """How this site behaves on demand: `drops_internal` makes every internal comment public, in silence."""
+
+    drops_internal: bool = False
+    max_comments: int = 5_000
+
+
+Listener = Callable[[Issue, StoredComment], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class JiraSite:
+    """Every issue and comment, behind one lock."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    listeners: list[Listener] = field(default_factory=list)
+    _lock: RLock = field(default_factory=RLock)
+    _issues: dict[str, Issue] = field(default_factory=dict)
+    _comments: dict[str, StoredComment] = field(default_factory=dict)
+    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(10_001))
+
+    def reset(self) -> None:
+        """Forget issues, comments and behaviour; listeners stay."""
+        with self._lock:
+            self._issues.clear()
+            self._comments.clear()
+            self.behaviour = Behaviour()
+
+    def next_id(self) -> str:
+        """Return a number that was not used before, as text."""
+        return str(next(self._ids))
+
+    def put_issue(self, key: str, fields: dict[str, Any], *, service_desk: bool, open_: bool) -> Issue:
+        """Create an issue or replace its fields; the id stays."""
+        with self._lock:
+            old = self._issues.get(key)
+            issue = Issue(
+                id=old.id if old else self.next_id(),
+                key=key,
+                fields=fields,
+                service_desk=service_desk,
+                open_for_comments=open_,
+            )
+            self._issues[key] = issue
+            return issue
+
+    def delete_issue(self, key: str) -> bool:
+        """Delete an issue and its comments."""
+        with self._lock:
+            issue = self._issues.pop(key, None)
+            if issue is not None:
+                kept = {id_: c for id_, c in self._comments.items() if c.issue != issue.id}
+                self._comments = kept
+            return issue is not None
+
+    def issue(self, key_or_id: str) -> Issue | None:
+        """Find an issue."""
+        with self._lock:
+            return next((i for i in self._issues.values() if key_or_id in {i.key, i.id}), None)
+
+    def update_issue(self, issue: Issue, fields: dict[str, Any]) -> Issue:
+        """Set some fields of an issue and its time of update."""
+        with self._lock:
+            updated = replace(issue, fields={**issue.fields, **fields, "updated": stamp(datetime.now(UTC))})
+            self._issues[issue.key] = updated
+            return updated
+
+    def add_comment(self, issue: Issue, comment: StoredComment) -> StoredComment | None:
+        """Store a comment, or return None where the issue is full; listeners hear of it afterwards."""
+        with self._lock:
+            if len(self.comments_of(issue)) >= self.behaviour.max_comments:
+                return None
+            if self.behaviour.drops_internal:
+                comment = replace(comment, internal=False)
+            self._comments[comment.id] = comment
+        for listener in self.listeners:
+            listener(issue, comment)
+        return comment
+
+    def comments_of(self, issue: Issue) -> list[StoredComment]:
+        """Return the comments of an issue, oldest first."""
+        with self._lock:
+            return [comment for comment in self._comments.values() if comment.issue == issue.id]
+
+    def comments(self) -> list[tuple[str, StoredComment]]:
+        """Return every comment with the key of its issue."""
+        with self._lock:
+            keys = {issue.id: issue.key for issue in self._issues.values()}
+            return [(keys[c.issue], c) for c in self._comments.values()]
+
+    def comment(self, comment_id: str) -> StoredComment | None:
+        """Find a comment."""
+        with self._lock:
+            return self._comments.get(comment_id)
+
+    def delete_comment(self, comment_id: str) -> None:
+        """Delete a comment."""
+        with self._lock:
+            self._comments.pop(comment_id, None)
+
+    def set_properties(self, comment: StoredComment, properties: tuple[tuple[str, Any], ...]) -> None:
+        """Replace the properties of a comment; the JSM one decides who sees it."""
+        internal = internal_by(dict(properties))
+        with self._lock:
+            self._comments[comment.id] = replace(comment, properties=properties, internal=internal)
+
+
+def internal_by(properties: dict[str, Any]) -> bool:
+    """Say whether the JSM property makes a comment internal."""
+    value = properties.get("sd.public.comment")
+    return isinstance(value, dict) and value.get("internal") is True
+
+
+def account_of(authorization: str) -> Account | None:
+    """Return who an Authorization header belongs to."""
+    accounts = (
+        (known.basic(known.JIRA_CLOUD_USERNAME, known.JIRA_CLOUD_TOKEN), BRIDGE_CLOUD),
+        (known.basic(known.JIRA_DATACENTER_USERNAME, known.JIRA_DATACENTER_PASSWORD), BRIDGE_DATACENTER),
+        (known.bearer(known.JIRA_DATACENTER_TOKEN), BRIDGE_DATACENTER),
+    )
+    return next((account for header, account in accounts if known.same(authorization, header)), None)
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as Jira writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}+0000"

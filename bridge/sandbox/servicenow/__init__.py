@@ -1,0 +1,1 @@
+"""The simulated ServiceNow instance; it must not know Nexthink or Jira."""

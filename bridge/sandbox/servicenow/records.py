@@ -1,0 +1,182 @@
+"""What the simulated instance holds: records with values and display values, and the journal.
+
+It must not speak HTTP, and must not decide who may see what.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+from uuid import uuid4
+
+from bridge.sandbox import credentials as known
+
+JOURNAL = ("work_notes", "comments")
+TABLES = ("incident", "sc_req_item", "sc_task", "sc_request", "change_request", "problem")
+BRIDGE_SYS_ID = "5a5ab0b1c0a8016500000000000000b1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A column's value and how a person sees it; `reference` names the table that it points to."""
+
+    value: str
+    display: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    table: str
+    sys_id: str
+    columns: dict[str, Value]
+
+    def text(self, column: str) -> str:
+        """Return the value of a column, empty where it has none."""
+        return self.columns[column].value if column in self.columns else ""
+
+
+def plain(text: str) -> Value:
+    """Return a value that looks to a person as it is stored."""
+    return Value(value=text, display=text)
+
+
+def now() -> str:
+    """Return the time as ServiceNow stores it: UTC without a zone."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(slots=True, kw_only=True)
+class Behaviour:
+    """How the instance behaves on demand: a journal that an ACL hides, forbidden writes."""
+
+    journal_hidden: bool = False
+    writes_forbidden: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Instance:
+    """Every record of every table, behind one lock."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    _lock: RLock = field(default_factory=RLock)
+    _records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    _order: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._records = _first_records()
+
+    def reset(self) -> None:
+        """Forget every record but the users."""
+        with self._lock:
+            self._records = _first_records()
+            self.behaviour = Behaviour()
+
+    def has(self, table: str) -> bool:
+        """Say whether a table exists."""
+        return table in {*TABLES, "sys_user", "sys_journal_field"}
+
+    def rows(self, table: str) -> list[Record]:
+        """Return the records of a table in the order of their creation."""
+        with self._lock:
+            return [record for record in self._records.values() if record.table == table]
+
+    def record(self, table: str, sys_id: str) -> Record | None:
+        """Find a record."""
+        with self._lock:
+            return self._records.get((table, sys_id))
+
+    def by_number(self, table: str, number: str) -> Record | None:
+        """Find a record by its number."""
+        return next((record for record in self.rows(table) if record.text("number") == number), None)
+
+    def put(self, table: str, columns: Mapping[str, Value], *, by: str) -> Record:
+        """Create a record, or replace one of the same number under its sys_id."""
+        with self._lock:
+            old = self.by_number(table, columns["number"].value) if "number" in columns else None
+            sys_id = old.sys_id if old is not None else uuid4().hex
+            head = {
+                "sys_id": plain(sys_id),
+                "sys_class_name": plain(table),
+                "sys_mod_count": plain("0"),
+                "sys_created_on": plain(now()),
+                "sys_created_by": plain(by),
+                "sys_updated_on": plain(now()),
+                "sys_updated_by": plain(by),
+            }
+            record = Record(table=table, sys_id=sys_id, columns=head | dict(columns))
+            self._records[table, sys_id] = record
+            return record
+
+    def update(self, record: Record, columns: Mapping[str, Value], *, by: str) -> Record:
+        """Write columns and journal entries in one step of the modification count."""
+        with self._lock:
+            current = self._records[record.table, record.sys_id]
+            for element in JOURNAL:
+                if element in columns and columns[element].value:
+                    self._write_journal(current, element, columns[element].value, by)
+            head = {
+                "sys_mod_count": plain(str(int(current.text("sys_mod_count") or "0") + 1)),
+                "sys_updated_on": plain(now()),
+                "sys_updated_by": plain(by),
+            }
+            kept = {name: value for name, value in columns.items() if name not in JOURNAL}
+            updated = Record(
+                table=current.table, sys_id=current.sys_id, columns=current.columns | kept | head
+            )
+            self._records[record.table, record.sys_id] = updated
+            return updated
+
+    def delete(self, table: str, sys_id: str) -> bool:
+        """Delete a record; its journal stays, as it does there."""
+        with self._lock:
+            return self._records.pop((table, sys_id), None) is not None
+
+    def journal(self, record: Record, element: str) -> list[Record]:
+        """Return the entries of one journal column, newest first."""
+        entries = [e for e in self.rows("sys_journal_field") if e.text("element_id") == record.sys_id]
+        return [entry for entry in reversed(entries) if entry.text("element") == element]
+
+    def _write_journal(self, record: Record, element: str, text: str, by: str) -> None:
+        sys_id = f"{next(self._order):032x}"
+        columns = {
+            "sys_id": sys_id,
+            "name": record.table,
+            "element": element,
+            "element_id": record.sys_id,
+            "value": text,
+            "sys_created_on": now(),
+            "sys_created_by": by,
+        }
+        self._records["sys_journal_field", sys_id] = Record(
+            table="sys_journal_field",
+            sys_id=sys_id,
+            columns={name: plain(value) for name, value in columns.items()},
+        )
+
+
+def journal_text(entries: list[Record], element: str) -> str:
+    """Return a journal column as one long text, the way display values show it."""
+    label = {"work_notes": "Work notes", "comments": "Additional comments"}[element]
+    heads = (
+        f"{entry.text('sys_created_on')} - {entry.text('sys_created_by')} ({label})" for entry in entries
+    )
+    parts = (f"{head}\n{entry.text('value')}\n\n" for head, entry in zip(heads, entries, strict=True))
+    return "".join(parts)
+
+
+def _first_records() -> dict[tuple[str, str], Record]:
+    users = (
+        (BRIDGE_SYS_ID, known.SERVICENOW_USERNAME, "Nexthink bridge", "svc.bridge@example.com"),
+        ("5a5ab0b1c0a8016500000000000000a1", "ada.example", "Ada Example", "ada@example.com"),
+    )
+    return {("sys_user", sys_id): _user(sys_id, login, name, mail) for sys_id, login, name, mail in users}
+
+
+def _user(sys_id: str, user_name: str, name: str, email: str) -> Record:
+    columns: dict[str, Any] = {"sys_id": sys_id, "user_name": user_name, "name": name, "email": email}
+    return Record(
+        table="sys_user", sys_id=sys_id, columns={key: plain(text) for key, text in columns.items()}
+    )
