@@ -39,6 +39,7 @@ KNOWN_KEYS: Final = frozenset(
         "reason",
         "revision",
         "run",
+        "runs",
         "seconds",
         "session",
         "setting",

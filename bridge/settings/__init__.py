@@ -5,7 +5,7 @@ It must not construct anything from the settings; the composition does that.
 
 from bridge.settings.describing import SettingDoc, describe, in_force
 from bridge.settings.model import Settings
-from bridge.settings.portals import NameCase, ParamsEncoding, PortalSettings
+from bridge.settings.portals import PortalSettings
 from bridge.settings.reading import LiveSettings, read_settings
 from bridge.settings.sources import Deployment, InternalComments, SignatureEncoding, SourceSettings, Verify
 
@@ -13,8 +13,6 @@ __all__ = [
     "Deployment",
     "InternalComments",
     "LiveSettings",
-    "NameCase",
-    "ParamsEncoding",
     "PortalSettings",
     "SettingDoc",
     "Settings",

@@ -26,6 +26,7 @@ _MASK = "********"
 _PLAIN_TYPES: tuple[tuple[type, str], ...] = (
     (bool, "on, off"),
     (int, "whole number"),
+    (float, "number"),
     (timedelta, "duration"),
     (Path, "path"),
     (SecretStr, "text"),

@@ -95,6 +95,13 @@ def engine_template(text: str) -> str:
     return text
 
 
+def uid_query(text: str) -> str:
+    """Check the query for a UID: it holds {uid}, which is replaced by 32 hex digits and nothing else."""
+    if "{uid}" not in text:
+        raise ValueError("must hold {uid}")
+    return text
+
+
 def engine_host(text: str) -> str:
     """Check one entry of a list of hosts: a name, a suffix that starts with a dot, or a network."""
     word = text.strip().lower()

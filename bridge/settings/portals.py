@@ -3,26 +3,14 @@
 It must not read the environment or a file, and no secret in it shows in a repr or an error.
 """
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from bridge.models import PortalName
+from bridge.nexthink import DEFAULT_UID_QUERY, NameCase, ParamsEncoding
 from bridge.settings import forms
-
-
-class ParamsEncoding(StrEnum):
-    OBJECT = "object"
-    LIST = "list"
-
-
-class NameCase(StrEnum):
-    AS_IS = "as_is"
-    UPPER = "upper"
-    LOWER = "lower"
-
 
 Address = Annotated[str, AfterValidator(forms.base_address)]
 Template = Annotated[str, AfterValidator(forms.engine_template)]
@@ -58,11 +46,14 @@ class PortalSettings(BaseModel):
     )
     nxql_password: SecretStr | None = Field(None, description="Its password. Default: PASSWORD.")
     nxql_password_file: Path | None = Field(None, description="A file with the password for queries.")
+    nxql_uid_query: Annotated[str, AfterValidator(forms.uid_query)] = Field(
+        DEFAULT_UID_QUERY, description="The query that looks a device up by its UID, which stands for {uid}."
+    )
     name_case: NameCase = Field(
         NameCase.AS_IS, description="How device names are written in queries, which compare exactly."
     )
-    max_devices_per_call: int = Field(
-        100, ge=1, le=10_000, description="More devices than this are sent in several calls."
+    max_devices_per_call: int | None = Field(
+        None, ge=1, le=10_000, description="More devices than this are sent in several calls. Default: never."
     )
     max_in_flight: int | None = Field(
         None,

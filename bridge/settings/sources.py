@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bridge.models import SourceKind, SourceName
 from bridge.settings import forms
+from bridge.ticketing.servicenow.config import DEFAULT_TABLES
 
 
 class Verify(StrEnum):
@@ -107,10 +108,10 @@ class SourceSettings(BaseModel):
         None, description="Its API token (Jira Cloud, with USERNAME), personal access token, or API key."
     )
     token_file: Path | None = Field(None, description="A file with the token.")
-    api_key_header: Header | None = Field(
-        None,
-        description="ServiceNow only: the header that carries TOKEN as an API key, usually `x-sn-apikey`. "
-        "Without it TOKEN is sent as a bearer token.",
+    api_key_header: bool = Field(
+        False,
+        description="ServiceNow only: `on` sends TOKEN as an API key in the header x-sn-apikey, "
+        "not as a bearer token.",
     )
     account: str | None = Field(
         None,
@@ -122,7 +123,7 @@ class SourceSettings(BaseModel):
         "service desk's property) or `jsm` (the service desk's own route).",
     )
     tables: Tables = Field(
-        ("incident", "sc_request", "sc_req_item", "sc_task", "change_request", "problem"),
+        DEFAULT_TABLES,
         description="ServiceNow only: the tables that are served, separated by commas.",
     )
     code_tags: bool = Field(
