@@ -5,6 +5,7 @@ It must not make a comment's words, nor decide that a comment is not needed.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -44,11 +45,12 @@ def owed(
     system: TicketSystem, *, run: RunId, occasion: Occasion, n: int, visibility: Visibility, report: Report
 ) -> OwedComment:
     """Return a comment whose text is made and cut now, not when it is posted (T3)."""
+    marker = comments.marker(run, occasion, n)
     return OwedComment(
         occasion=occasion,
         n=n,
-        marker=comments.marker(run, occasion, n),
-        text=system.dress(report),
+        marker=marker,
+        text=system.dress(replace(report, marker=marker)),
         visibility=visibility,
     )
 

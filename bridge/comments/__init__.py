@@ -1,0 +1,279 @@
+"""An outcome in plain words for a service desk reader: a Report for each occasion.
+
+It must not dress or escape anything for a ticket system, claim more than is known, nor fail once an action
+may have run (T3).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from bridge.comments.masking import mask
+from bridge.comments.wording import (
+    CALL_WORDS,
+    ENGINE_WORDS,
+    ERROR_WORDS,
+    HELD_WORDS,
+    NO_WORD,
+    PROBLEM_WORDS,
+    EngineWords,
+    Words,
+)
+from bridge.errors import Reason
+from bridge.models import (
+    Call,
+    CallResult,
+    CallState,
+    Device,
+    EngineCode,
+    EngineOutcome,
+    EngineRow,
+    Occasion,
+    Plan,
+    Problem,
+    Report,
+    RunId,
+    RunState,
+    Tone,
+    Unplannable,
+)
+from bridge.ticketing import marks
+
+_SHOWN: Final = 20
+_NOT_SAID: Final = Words(what="No reason is known.", way_out="Give the run id to whoever runs the bridge.")
+_NEVER_SENT: Final = frozenset({CallState.PLANNED, CallState.DROPPED, CallState.NOT_SENT})
+_MAYBE: Final = frozenset({EngineCode.TIMEOUT, EngineCode.UNRECOGNISED})
+
+
+def marker(run: RunId, occasion: Occasion, n: int) -> str:
+    """Return what identifies a comment, in the ticket and in the outbox."""
+    return f"bridge-{run}-{occasion}-{n}"
+
+
+def contains_marker(text: str) -> bool:
+    """Say whether a text holds the marker of any comment of ours, so that nothing answers itself (A3)."""
+    return marks.holds_our_mark(text)
+
+
+def answered(run: RunId, plan: Plan, calls: tuple[Call, ...]) -> Report:
+    """Tell what came of all calls of a run, every attempt of them given: answered, refused or unknown."""
+    return _answer(run, plan, calls, ())
+
+
+def late(run: RunId, plan: Plan, calls: tuple[Call, ...]) -> Report:
+    """Tell an answer that came after the outcome had been called unknown."""
+    return _answer(run, plan, calls, ("This answer came late: the outcome had been called unknown.",))
+
+
+def refused(run: RunId, plan: Plan, problem: Problem) -> Report:
+    """Tell that a plan cannot be turned into calls, and what is the matter."""
+    return _problem(run, plan, problem)
+
+
+def unplannable(run: RunId, result: Unplannable) -> Report:
+    """Tell that a ticket cannot be turned into an action, and which field is the matter."""
+    return _problem(run, result, result.problem)
+
+
+def announced(run: RunId, plan: Plan) -> Report:
+    """Tell what would run, for a mapping that only announces."""
+    advice = ("Nothing was sent to Nexthink: this mapping only announces what it would do.",)
+    params = tuple((f"Parameter {name}", value) for name, value in plan.params)
+    return _report(run, plan, f"Would run: {plan.title}", Tone.NEUTRAL, advice, facts=params)
+
+
+def held(run: RunId, plan: Plan, reason: Reason) -> Report:
+    """Tell that a run waits for a person; `reason` may be the portal's answer that paused it (S6)."""
+    words = HELD_WORDS.get(reason)
+    if words is not None:
+        return _report(run, plan, words.what, Tone.WARNING, (words.way_out,))
+    paused, cause = HELD_WORDS[Reason.PORTAL_PAUSED], CALL_WORDS.get(reason, _NOT_SAID)
+    return _report(run, plan, paused.what, Tone.WARNING, (cause.what, cause.way_out, paused.way_out))
+
+
+def expired(run: RunId, plan: Plan) -> Report:
+    """Tell that a run became too old to be sent."""
+    advice = ("It waited longer than its mapping allows. Ask again if it is still wanted.",)
+    return _report(run, plan, "Not sent: the request became too old", Tone.WARNING, advice)
+
+
+def cancelled(run: RunId, plan: Plan, *, by: str, why: str) -> Report:
+    """Tell that a person stopped a run before it was sent."""
+    facts = _who(by, why)
+    return _report(run, plan, "Cancelled before it was sent", Tone.NEUTRAL, (), facts=facts)
+
+
+def resolved(
+    run: RunId, plan: Plan, calls: tuple[Call, ...], *, state: RunState, by: str, why: str
+) -> Report:
+    """Tell what a person found out about an unknown outcome; it is their word, and the comment says so.
+
+    `state` is what the run becomes: ANSWERED (it ran), REFUSED (it did not), QUEUED (it is sent again).
+    """
+    ran = state is RunState.ANSWERED
+    again = ("It is sent again.",) if state is RunState.QUEUED else ()
+    headline = f"{by} says that the action {'ran' if ran else 'did not run'}"
+    tone = Tone.WARNING if state is RunState.REFUSED else Tone.NEUTRAL
+    return _report(run, plan, headline, tone, again, calls=_latest(calls), facts=_who(by, why))
+
+
+def dead(run: RunId, plan: Plan, crashes: int) -> Report:
+    """Tell that the bridge itself failed on a run again and again, and set it aside."""
+    advice = (
+        f"The bridge failed {crashes} times while it worked on this run, and does not try again by itself.",
+        "Give the run id to whoever runs the bridge.",
+    )
+    return _report(run, plan, "Set aside: the bridge failed on this run", Tone.BAD, advice)
+
+
+def _answer(run: RunId, plan: Plan, calls: tuple[Call, ...], before: tuple[str, ...]) -> Report:
+    latest = _latest(calls)
+    answers = [(call, outcome) for call in latest for outcome in _result(call).outcomes]
+    outcomes = [outcome for _, outcome in answers]
+    headline, tone = _headline(latest, outcomes)
+    advice = (*before, *_advice_on_calls(run, latest), *(_engine_words(each).way_out for each in outcomes))
+    rows = tuple(_row(call, outcome, parts=len(latest)) for call, outcome in answers)
+    return _report(run, plan, headline, tone, advice, calls=latest, rows=rows)
+
+
+def _problem(run: RunId, result: Plan | Unplannable, problem: Problem) -> Report:
+    words = PROBLEM_WORDS.get(problem.reason) or CALL_WORDS.get(problem.reason, _NOT_SAID)
+    facts = (("Field", problem.place),) if problem.place else ()
+    advice = (_sentence(problem.detail), words.way_out, "Nothing was sent to Nexthink.")
+    return _report(run, result, words.what, Tone.BAD, advice, facts=facts)
+
+
+def _report(
+    run: RunId,
+    result: Plan | Unplannable,
+    headline: str,
+    tone: Tone,
+    advice: tuple[str, ...],
+    *,
+    calls: tuple[Call, ...] = (),
+    rows: tuple[EngineRow, ...] = (),
+    facts: tuple[tuple[str, str], ...] = (),
+) -> Report:
+    """Put a report together; its marker stays empty until it is owed, when its number is known."""
+    common = _facts(result, calls) if isinstance(result, Plan) else iter(())
+    return Report(
+        headline=headline,
+        tone=tone,
+        intro=result.style.intro,
+        rows=rows,
+        facts=(("Action", result.title), *common, *facts, ("Run", run)),
+        advice=tuple(dict.fromkeys(advice)),
+        marker="",
+    )
+
+
+def _facts(plan: Plan, latest: tuple[Call, ...]) -> Iterator[tuple[str, str]]:
+    targets = [device for call in latest for device in call.part.devices]
+    yield "Devices", _listed([_shown(device) for device in targets] or plan.devices)
+    dropped = [_shown(device) for call in latest if call.state in _NEVER_SENT for device in call.part.devices]
+    if dropped:
+        yield "Not sent to", _listed(dropped)
+    known = {text.lower() for device in targets for text in (device.uid, device.name or "")}
+    missing = [wanted for wanted in plan.devices if targets and wanted.lower() not in known]
+    if missing:
+        yield "Not found", _listed(missing)
+    yield "Portal", plan.portal
+    attempts = max((call.attempt for call in latest), default=1)
+    if attempts > 1:
+        yield "Attempts", str(attempts)
+
+
+def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[str, Tone]:
+    """Say no more than the weakest part allows; a part without a word rules the whole."""
+    states = {call.state for call in latest}
+    if CallState.UNKNOWN in states or CallState.INTENDED in states:
+        where = " on every device" if len(states) > 1 else ""
+        return f"It is not known whether the action ran{where}", Tone.WARNING
+    if not outcomes:
+        if CallState.REFUSED in states:
+            return "The Nexthink portal refused the request", Tone.BAD
+        return "The request was not sent", Tone.WARNING
+    accepted = sum(outcome.code is EngineCode.OK for outcome in outcomes)
+    text = _counted(accepted, len(outcomes), parts=len(latest))
+    if CallState.REFUSED in states:
+        text += "; a part of the request was refused"
+    if accepted == len(outcomes) and states == {CallState.ANSWERED}:
+        return text, Tone.GOOD
+    possible = accepted or any(outcome.code in _MAYBE for outcome in outcomes)
+    return text, Tone.WARNING if possible else Tone.BAD
+
+
+def _counted(accepted: int, total: int, *, parts: int) -> str:
+    noun = "Engine" if parts == 1 else "Engine answer"
+    if total == 1:
+        return f"{'Accepted' if accepted else 'Not accepted'} by the Engine"
+    verb = "Accepted by" if parts == 1 else "Accepted in"
+    return f"{verb} {accepted or 'none'} of {total} {noun}s"
+
+
+def _row(call: Call, outcome: EngineOutcome, *, parts: int) -> EngineRow:
+    words = _engine_words(outcome)
+    engine = outcome.name or (f"Engine {outcome.engine}" if outcome.engine else "An Engine without a name")
+    code = f" ({mask(outcome.code_text)})" if outcome.code is EngineCode.UNRECOGNISED else ""
+    said = f" It said: {mask(outcome.message)}" if outcome.message else ""
+    return EngineRow(
+        engine=engine if parts == 1 else f"{engine}, part {call.part.number} of {parts}",
+        result=words.result + (code if outcome.code_text else ""),
+        tone=words.tone,
+        meaning=words.meaning + said,
+    )
+
+
+def _engine_words(outcome: EngineOutcome) -> EngineWords:
+    if outcome.code is EngineCode.UNRECOGNISED and not outcome.code_text:
+        return NO_WORD
+    return ENGINE_WORDS[outcome.code]
+
+
+def _advice_on_calls(run: RunId, latest: tuple[Call, ...]) -> Iterator[str]:
+    for call in latest:
+        result = _result(call)
+        if call.state not in (CallState.REFUSED, CallState.UNKNOWN, CallState.NOT_SENT):
+            continue
+        words = _call_words(result)
+        named = f" ({result.error_code})" if result.error_code else ""
+        yield words.what + named
+        if result.error_text and result.error_code:
+            yield f"Nexthink said: {mask(result.error_text)}"
+        yield words.way_out
+        if call.state is CallState.UNKNOWN:
+            yield f"Then whoever runs the bridge closes it: bridge resolve {run} --ran or --not-ran."
+
+
+def _call_words(result: CallResult) -> Words:
+    known = ERROR_WORDS.get(result.error_code or "")
+    return known or CALL_WORDS.get(result.reason or Reason.ANSWER_UNREADABLE, _NOT_SAID)
+
+
+def _result(call: Call) -> CallResult:
+    """Return how a call ended; one that stopped half way reads like a bridge that was lost (W2)."""
+    return call.result or CallResult(state=call.state, reason=Reason.WORKER_LOST)
+
+
+def _latest(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Return the last attempt of each part, in the order of the parts."""
+    last: dict[int, Call] = {}
+    for call in sorted(calls, key=lambda call: (call.part.number, call.attempt)):
+        last[call.part.number] = call
+    return tuple(last.values())
+
+
+def _who(by: str, why: str) -> tuple[tuple[str, str], ...]:
+    return ("By", by), ("Reason", why)
+
+
+def _shown(device: Device) -> str:
+    return device.name or device.uid
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
