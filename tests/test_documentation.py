@@ -1,0 +1,189 @@
+"""What the documentation names exists, and what exists is documented."""
+
+import ast
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from bridge.errors import ConfigurationError
+from bridge.settings import describe, read_settings
+from bridge.settings.documents import env_example, settings_page
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SETTINGS = ROOT / "docs" / "settings.md"
+COMMANDS = ROOT / "docs" / "cli.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
+WEB = sorted((ROOT / "bridge" / "web").rglob("*.py"))
+
+
+def tokens(page: Path) -> Iterator[Token]:
+    for token in MarkdownIt("commonmark").enable("table").parse(page.read_text()):
+        yield token
+        yield from token.children or ()
+
+
+def headings(page: Path) -> Iterator[str]:
+    found = MarkdownIt("commonmark").enable("table").parse(page.read_text())
+    for opening, inline in pairwise(found):
+        if opening.type == "heading_open":
+            yield "".join(child.content for child in inline.children or ())
+
+
+def words_in_code(page: Path) -> set[str]:
+    return {token.content for token in tokens(page) if token.type == "code_inline"}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_setting_has_its_entry_on_the_page_and_every_entry_is_a_setting() -> None:
+    entries = [heading for heading in headings(SETTINGS) if heading.startswith("BRIDGE_")]
+    assert entries == [doc.name for doc in describe()]
+
+
+def test_the_page_and_the_example_say_what_the_code_says() -> None:
+    assert SETTINGS.read_text() == settings_page(), "run `make docs`"
+    assert (ROOT / ".env.example").read_text() == env_example(), "run `make docs`"
+
+
+def test_the_example_names_every_setting_and_nothing_else() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    named = {match[1] for line in lines if (match := re.match(r"#?(BRIDGE_[A-Z0-9_]+)=", line))}
+    known = {re.sub("__(JIRA|SERVICENOW|MAIN)__", "__<NAME>__", name) for name in named}
+    assert known == {doc.name for doc in describe()}
+
+
+def test_the_example_works_when_its_empty_lines_are_filled_in(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings({}, ROOT / ".env.example")
+    missing = {problem.partition(":")[0] for problem in raised.value.problems}
+    secret = {name: f'["{"s" * 32}"]' if name.endswith("SECRETS") else "s" * 16 for name in missing}
+    settings = read_settings(_filled(secret), ROOT / ".env.example")
+    assert [source.name for source in settings.sources] == ["jira", "servicenow"]
+    assert [portal.name for portal in settings.portals] == ["main"]
+
+
+def _filled(secret: dict[str, str]) -> dict[str, str]:
+    # A source that lacks both names its password; the example uses a token for Jira.
+    jira = "BRIDGE_SOURCES__JIRA__PASSWORD"
+    return {
+        name.replace("PASSWORD", "TOKEN") if name == jira else name: value for name, value in secret.items()
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_variable_that_a_page_names_is_a_setting(page: Path) -> None:
+    known = {doc.name for doc in describe()}
+    named = set(re.findall(r"\bBRIDGE_[A-Z0-9_]*[A-Z0-9](?:<NAME>[A-Z0-9_]+)?", page.read_text()))
+    # A group, such as BRIDGE_SOURCES__JIRA, may be spoken of without one of its settings.
+    group = re.compile("BRIDGE_(SOURCES|PORTALS)(__[A-Z0-9]+(_[A-Z0-9]+)*)?")
+    for name in named:
+        pattern = re.sub(r"^(BRIDGE_(?:SOURCES|PORTALS))__[A-Z0-9]+(?:_[A-Z0-9]+)*__", r"\1__<NAME>__", name)
+        assert pattern in known or group.fullmatch(name), name
+
+
+# ── links ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings get where it is shown."""
+    found: set[str] = set()
+    for heading in headings(page):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        count = sum(1 for other in found if re.fullmatch(rf"{re.escape(slug)}(-\d+)?", other))
+        found.add(f"{slug}-{count}" if slug in found else slug)
+    return found
+
+
+def links(page: Path) -> Iterator[str]:
+    for token in tokens(page):
+        target = token.attrs.get("href") or token.attrs.get("src")
+        if isinstance(target, str) and not re.match(r"[a-z]+:", target):
+            yield unquote(target)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+    for link in links(page):
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), link
+        assert file.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(file), link
+
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    for word, command in group.commands.items():
+        if not command.hidden:
+            yield f"{name} {word}", command
+            if hasattr(command, "commands"):
+                yield from commands(command, f"{name} {word}")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bridge.cli") is None, reason="there is no command line")
+def test_every_command_and_option_is_documented_and_the_other_way_round() -> None:
+    existing = dict(commands(importlib.import_module("bridge.cli").main, "bridge"))
+    described = {heading for heading in headings(COMMANDS) if heading.startswith("bridge ")}
+    assert described == set(existing)
+    in_code = " ".join(words_in_code(COMMANDS))
+    for name, command in existing.items():
+        for option in (flag for parameter in command.params for flag in parameter.opts if flag[:2] == "--"):
+            assert re.search(rf"{option}\b", in_code), f"{name} {option}"
+
+
+# ── endpoints and metrics ────────────────────────────────────────────────────────────────────────────────
+
+
+def routes() -> set[str]:
+    """Return the paths of the web process, as its route decorators give them."""
+    found: set[str] = set()
+    for path in WEB:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"route", "get", "post"}:
+                found |= {
+                    argument.value
+                    for argument in node.args[:1]
+                    if isinstance(argument, ast.Constant) and str(argument.value).startswith("/")
+                }
+    return found
+
+
+def metrics() -> set[str]:
+    """Return the names of the metrics: every text of the web process that is one."""
+    return {
+        node.value
+        for path in WEB
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"bridge_[a-z0-9_]+", node.value)
+    }
+
+
+@pytest.mark.skipif(not routes(), reason="there is no web process")
+def test_every_endpoint_is_documented_and_the_other_way_round() -> None:
+    described = {word for word in words_in_code(OPERATIONS) if re.fullmatch(r"/[a-z0-9_/<>:-]*", word)}
+    assert {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", route) for route in routes()} == described
+
+
+@pytest.mark.skipif(not metrics(), reason="there are no metrics")
+def test_every_metric_is_documented_and_the_other_way_round() -> None:
+    described = {word for word in words_in_code(OPERATIONS) if re.fullmatch(r"bridge_[a-z0-9_]+", word)}
+    assert metrics() == described
