@@ -6,6 +6,7 @@ It must not escape for a ticket system; each dress does that for its own markup.
 import dataclasses
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -13,6 +14,7 @@ from bridge.models import Report
 from bridge.ticketing import marks
 
 _NOTHING: Final = "—"  # an empty cell breaks a wiki table, and an empty text node is invalid in ADF
+_MAX_ROWS: Final = 500  # more never fit, and need not be cleaned
 _MAX_FACTS: Final = 20
 _MAX_ADVICE: Final = 8
 # Longest first: a text as long as it came where all fits, and shorter texts before fewer rows.
@@ -32,6 +34,8 @@ _UNSEEN: Final = frozenset(
 
 def clean(text: str) -> str:
     """Drop control characters, direction overrides, invisible characters and halves of surrogate pairs."""
+    if text.isascii() and text.isprintable():
+        return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return "".join(
         char
@@ -60,33 +64,46 @@ def fit(report: Report, render: Callable[[Report, int], str], limit: int) -> str
     """
     marks.required(report.marker)
     for length in _TEXT_LENGTHS[:-1]:
-        whole = render(_trimmed(report, length), 0)
-        if len(whole) <= limit:
-            return whole
-    for length in _TEXT_LENGTHS[1:-1]:
-        fitting = _with_fewer_rows(_trimmed(report, length), render, limit)
-        if fitting is not None:
-            return fitting
-    shortest = _trimmed(report, _TEXT_LENGTHS[-1])
-    return _with_fewer_rows(shortest, render, limit) or _rendered(shortest, render, 0)
+        whole = _Fitting(_trimmed(report, length), len(report.rows), render)
+        if len(report.rows) <= _MAX_ROWS and whole.size(len(report.rows)) <= limit:
+            return whole.rendered(len(report.rows))
+    for length in _TEXT_LENGTHS[1:]:
+        shorter = _Fitting(_trimmed(report, length), len(report.rows), render)
+        if shorter.size(0) <= limit:
+            return shorter.rendered(shorter.most_rows(limit))
+    return shorter.rendered(0)
 
 
-def _with_fewer_rows(report: Report, render: Callable[[Report, int], str], limit: int) -> str | None:
-    """Return the rendering with the most rows that fits, or None where it does not fit without any."""
-    if len(_rendered(report, render, 0)) > limit:
-        return None
-    fits, too_many = 0, len(report.rows) + 1
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if len(_rendered(report, render, middle)) <= limit:
-            fits = middle
-        else:
-            too_many = middle
-    return _rendered(report, render, fits)
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """A trimmed report, which may be rendered with fewer rows than the `total` that there are."""
+
+    report: Report
+    total: int
+    render: Callable[[Report, int], str]
+
+    def rendered(self, rows: int) -> str:
+        shown = dataclasses.replace(self.report, rows=self.report.rows[:rows])
+        return self.render(shown, self.total - len(shown.rows))
+
+    def size(self, rows: int) -> int:
+        return _size(self.rendered(rows))
+
+    def most_rows(self, limit: int) -> int:
+        """Return the most rows that fit, where none at all would fit too."""
+        fits, too_many = 0, len(self.report.rows) + 1
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if self.size(middle) <= limit:
+                fits = middle
+            else:
+                too_many = middle
+        return fits
 
 
-def _rendered(report: Report, render: Callable[[Report, int], str], rows: int) -> str:
-    return render(dataclasses.replace(report, rows=report.rows[:rows]), len(report.rows) - rows)
+def _size(text: str) -> int:
+    """Return a length as the ticket systems count it, in UTF-16 units: an emoji is two."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _trimmed(report: Report, length: int) -> Report:
@@ -102,7 +119,7 @@ def _trimmed(report: Report, length: int) -> Report:
                 result=one_line(row.result, min(length, 60)),
                 meaning=one_line(row.meaning, length),
             )
-            for row in report.rows
+            for row in report.rows[:_MAX_ROWS]
         ),
         facts=tuple(
             (one_line(name, min(length, 60)), one_line(value, length))

@@ -66,7 +66,7 @@ def _table_row(cells: list[Json]) -> Json:
 
 
 def _cell(kind: str, node: Json) -> Json:
-    return {"type": kind, "attrs": {}, "content": [_paragraph(node)]}
+    return {"type": kind, "content": [_paragraph(node)]}
 
 
 def _bullets(items: list[tuple[Json, ...]]) -> Json:

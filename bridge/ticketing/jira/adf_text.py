@@ -35,20 +35,18 @@ def flatten(value: Json) -> str | None:
             continue
         about = members(node)
         pieces.append(_own_text(about))
-        if about.get("type") in _BLOCKS:
+        if text(about.get("type")) in _BLOCKS:
             waiting.append("\n")
-        if about.get("type") in {"tableCell", "tableHeader"}:
-            waiting.append(" ")
         waiting.extend(child for child in reversed(entries(about.get("content"))) if isinstance(child, dict))
-    lines = (line.rstrip() for line in "".join(pieces).split("\n"))
+    lines = (line.strip() for line in "".join(pieces).split("\n"))
     return "\n".join(line for line in lines if line) or None
 
 
 def _own_text(node: dict[str, Json]) -> str:
-    kind = node.get("type")
+    kind = text(node.get("type"))
     if kind == "hardBreak":
         return "\n"
     if kind == "text":
         return text(node.get("text")) or (" " if node.get("text") else "")
-    attribute = _NAMED_BY.get(kind) if isinstance(kind, str) else None
+    attribute = _NAMED_BY.get(kind) if kind else None
     return (text(members(node.get("attrs")).get(attribute)) or "") if attribute else ""
