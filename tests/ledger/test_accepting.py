@@ -1,0 +1,93 @@
+"""Rules A1 to A3 and A5, on SQLite and PostgreSQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bridge.errors import LostOwnership, Reason
+from bridge.ledger import accepting, queries
+from bridge.models import DeliveryId, RunState
+
+
+def states(ledger):
+    return [run.state for run in ledger.read(queries.list_runs, limit=100)]
+
+
+def test_a1_one_delivery_makes_one_run_however_often_and_concurrently_it_comes(
+    ledger, make_delivery, make_run
+):
+    def deliver(number):
+        run = make_run(f"r{number}")
+        verdict = accepting.Verdict(
+            reason=None, detail=None, ticket=run.ticket, findings=[], mapping_set=None, runs=(run,)
+        )
+        return ledger.write(
+            accepting.accept,
+            delivery_id=DeliveryId(f"d{number}"),
+            delivery=make_delivery(),
+            verdict=verdict,
+        )
+
+    with ThreadPoolExecutor(50) as pool:
+        accepted = list(pool.map(deliver, range(50)))
+    assert sum(not each.duplicate for each in accepted) == 1
+    assert len({each.delivery for each in accepted}) == 1
+    assert sum(len(each.runs) for each in accepted) == 1
+    assert len(ledger.read(queries.list_runs, limit=100)) == 1
+
+
+def test_a1_another_identifier_with_the_same_change_makes_no_second_run(accept, make_run):
+    assert accept(make_run("r1", key="changelog:900")).runs == ("r1",)
+    replayed = accept(make_run("r2", key="changelog:900"))
+    assert not replayed.duplicate
+    assert replayed.runs == ()
+
+
+def test_a1_an_untimed_body_is_a_repeat_for_ten_minutes_and_news_after(accept, make_run, clock):
+    assert not accept(make_run("r1"), timed=False).duplicate
+    clock.move(minutes=9)
+    assert accept(make_run("r2"), timed=False).duplicate
+    clock.move(minutes=2)
+    assert not accept(make_run("r3"), timed=False).duplicate
+
+
+def test_a2_one_run_for_a_ticket_and_mapping_ever(ledger, accept, make_run):
+    accept(make_run("r1"))
+    assert accept(make_run("r2")).runs == ()
+    assert states(ledger) == [RunState.QUEUED]
+
+
+def test_a3_the_fourth_run_of_a_ticket_and_mapping_in_an_hour_is_held_and_told_nobody(
+    ledger, accept, make_run, make_comment, clock
+):
+    for number in range(3):
+        accept(make_run(f"r{number}", key=f"changelog:{number}"))
+    accept(make_run("r3", key="changelog:3", comment=make_comment("r3")))
+    held = ledger.read(queries.run_story, run="r3")
+    assert (held.run.state, held.run.reason) == (RunState.HELD, Reason.LOOP)
+    assert held.comments == ()
+    clock.move(minutes=61)
+    accept(make_run("r4", key="changelog:4"))
+    assert ledger.read(queries.run_story, run="r4").run.state is RunState.QUEUED
+
+
+def test_a4_a_pending_delivery_is_judged_once(ledger, make_delivery, make_run):
+    ledger.write(accepting.accept, delivery_id=DeliveryId("d1"), delivery=make_delivery(), verdict=None)
+    ((delivery_id, delivery),) = ledger.read(accepting.pending, limit=10)
+    assert delivery == make_delivery()
+    run = make_run("r1")
+    verdict = accepting.Verdict(
+        reason=None, detail=None, ticket=run.ticket, findings=[], mapping_set=None, runs=(run,)
+    )
+    assert ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict) == ("r1",)
+    with pytest.raises(LostOwnership):
+        ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict)
+    assert ledger.read(accepting.pending, limit=10) == ()
+
+
+def test_a5_the_set_in_force_is_a_row_that_an_older_set_can_come_back_to(ledger):
+    assert ledger.read(accepting.mapping_set_in_force) is None
+    for set_hash in ("1", "2", "1"):
+        ledger.write(accepting.accept_mapping_set, set_hash=set_hash, texts=f"texts {set_hash}", by="host")
+    assert ledger.read(accepting.mapping_set_in_force) == "1"
+    assert ledger.read(accepting.mapping_texts, set_hash="1") == "texts 1"

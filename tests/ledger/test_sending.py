@@ -1,0 +1,200 @@
+"""Rules S1, S4 and S6 to S9 as far as the ledger keeps them, on SQLite and PostgreSQL."""
+
+from datetime import timedelta
+
+import pytest
+
+from bridge.errors import LostOwnership, NotPossible, Reason
+from bridge.ledger import people, queries, sending, sessions, working
+from bridge.ledger.people import Act
+from bridge.ledger.sending import Next
+from bridge.models import (
+    CallResult,
+    CallState,
+    Device,
+    Occasion,
+    Part,
+    PortalName,
+    RunId,
+    RunState,
+)
+from bridge.policy import Verdict
+
+LASTING = timedelta(seconds=80)
+OK = CallResult(state=CallState.ANSWERED, status=200)
+LOST = CallResult(state=CallState.UNKNOWN, reason=Reason.CONNECTION_LOST)
+ACT = Act(author="operator", reason="looked at the device")
+
+
+@pytest.fixture
+def sent(ledger, accept, make_run, open_session, claim, part):
+    """A run whose first call is intended: (run, call)."""
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=LASTING)
+    return run, admission.call
+
+
+def story(ledger, run="r1"):
+    return ledger.read(queries.run_story, run=RunId(run))
+
+
+def call_states(ledger):
+    return [(call.part.number, call.attempt, call.state) for call in story(ledger).calls]
+
+
+def test_s1_the_intent_is_committed_with_the_end_that_it_may_have(ledger, sent, clock):
+    _, call = sent
+    (stored,) = story(ledger).calls
+    assert stored.state is CallState.INTENDED
+    assert stored.intended_at == clock.now
+    assert stored.latest_end == clock.now + LASTING
+    assert call.request_uid == "r1-1-1"
+    assert story(ledger).run.state is RunState.SENDING
+
+
+def test_s1_an_intent_whose_commit_raised_is_closed_not_sent_and_planned_again(ledger, sent, clock):
+    run, _ = sent
+    ledger.write(sending.close_not_sent, run=run, delay=timedelta(seconds=5))
+    assert call_states(ledger) == [(1, 1, CallState.NOT_SENT), (1, 2, CallState.PLANNED)]
+    again = story(ledger).run
+    assert (again.state, again.due_at) == (RunState.QUEUED, clock.now + timedelta(seconds=5))
+
+
+def test_s1_closing_an_intent_that_was_never_committed_leaves_the_part_planned(
+    ledger, accept, make_run, open_session, claim
+):
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    ledger.write(sending.close_not_sent, run=run, delay=timedelta())
+    assert story(ledger).run.state is RunState.QUEUED
+    assert story(ledger).calls == ()
+
+
+def test_s4_no_attempt_is_intended_before_the_latest_end_of_the_one_before(ledger, sent, clock, claim):
+    run, call = sent
+    ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
+    ledger.write(people.resolve, run=run.id, attempt=1, state=RunState.QUEUED, act=ACT, comment=None)
+    assert claim("s1") == ()
+    clock.move(seconds=LASTING.total_seconds() + 1)
+    (again,) = claim("s1")
+    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).call.attempt == 2
+
+
+def test_s4_admission_itself_refuses_while_an_attempt_may_be_under_way(ledger, sent):
+    run, _ = sent
+    with pytest.raises(LostOwnership, match="under way"):
+        ledger.write(sending.admit, run=run, parts=(), lasting=LASTING)
+
+
+def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger, sent, claim):
+    run, call = sent
+    refused = CallResult(state=CallState.REFUSED, reason=Reason.UNAUTHORIZED, status=401)
+    following = Next(state=RunState.QUEUED, reason=Reason.UNAUTHORIZED, again=True, pause=PortalName("main"))
+    ledger.write(sending.answer, run=run, call=call, result=refused, following=following)
+    (again,) = claim("s1")
+    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).verdict is Verdict.HOLD
+    ledger.write(working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail="unauthorized", comment=None)
+    assert claim("s1") == ()
+    assert ledger.write(people.release_portal, portal=PortalName("main"), act=ACT) == 1
+    (released,) = claim("s1")
+    assert ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).call.attempt == 2
+
+
+def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim, clock):
+    run, call = sent
+    refused = CallResult(state=CallState.REFUSED, reason=Reason.UNAUTHORIZED, status=401)
+    following = Next(state=RunState.QUEUED, again=True, pause=PortalName("main"), reason=refused.reason)
+    ledger.write(sending.answer, run=run, call=call, result=refused, following=following)
+    (again,) = claim("s1")
+    ledger.write(working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail=None, comment=None)
+    clock.move(hours=25)
+    ledger.write(people.release_portal, portal=PortalName("main"), act=ACT)
+    (released,) = claim("s1")
+    assert ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).verdict is Verdict.EXPIRE
+
+
+def two_parts(part):
+    other = Part(number=2, devices=(Device(uid="1" * 32, name="WS-ABC-2"),), engines=None)
+    return (part, other)
+
+
+def test_s7_a_worker_that_takes_over_sends_only_what_is_still_planned(
+    ledger, accept, make_run, open_session, claim, part, clock
+):
+    open_session("s1")
+    open_session("s2")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    first = ledger.write(sending.admit, run=run, parts=two_parts(part), lasting=LASTING).call
+    ledger.write(sending.answer, run=run, call=first, result=OK, following=Next(state=RunState.SENDING))
+    ledger.write(sessions.bury, session="s1", seen=0)
+    (taken,) = claim("s2")
+    call = ledger.write(sending.admit, run=taken, parts=(), lasting=LASTING).call
+    assert (call.part.number, call.attempt) == (2, 1)
+
+
+def test_s7_an_unknown_part_leaves_the_later_ones_unsent(ledger, accept, make_run, open_session, claim, part):
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    first = ledger.write(sending.admit, run=run, parts=two_parts(part), lasting=LASTING).call
+    ledger.write(sending.answer, run=run, call=first, result=LOST, following=Next(state=RunState.UNKNOWN))
+    assert claim("s1") == ()
+    assert call_states(ledger) == [(1, 1, CallState.UNKNOWN), (2, 1, CallState.PLANNED)]
+    ledger.write(people.resolve, run=run.id, attempt=1, state=RunState.ANSWERED, act=ACT, comment=None)
+    assert call_states(ledger) == [(1, 1, CallState.UNKNOWN), (2, 1, CallState.DROPPED)]
+
+
+def test_s8_the_first_answer_stands(ledger, sent):
+    run, call = sent
+    following = Next(state=RunState.ANSWERED)
+    assert ledger.write(sending.answer, run=run, call=call, result=OK, following=following)
+    assert not ledger.write(sending.answer, run=run, call=call, result=LOST, following=None)
+    assert call_states(ledger) == [(1, 1, CallState.ANSWERED)]
+
+
+def test_s8_a_worker_that_lost_its_run_still_records_its_answer_and_closes_the_unknown(
+    ledger, sent, make_comment
+):
+    run, call = sent
+    ledger.write(sessions.bury, session="s1", seen=0)
+    (left,) = ledger.read(sessions.bereaved)
+    assert ledger.write(
+        sessions.declare_unknown,
+        run=left.run,
+        reason=Reason.WORKER_LOST,
+        comment=make_comment("r1", Occasion.UNKNOWN),
+    )
+    with pytest.raises(LostOwnership):
+        ledger.write(sending.answer, run=run, call=call, result=OK, following=Next(state=RunState.ANSWERED))
+    assert ledger.write(sending.answer, run=run, call=call, result=OK, following=None)
+    late = make_comment("r1", Occasion.RESOLVED)
+    assert ledger.write(sending.close_unknown, run=run.id, state=RunState.ANSWERED, comment=late)
+    told = story(ledger)
+    assert told.run.state is RunState.ANSWERED
+    assert [comment.owed.occasion for comment in told.comments] == [Occasion.UNKNOWN, Occasion.RESOLVED]
+
+
+def test_s9_a_double_click_is_one_attempt(ledger, sent):
+    run, call = sent
+    ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
+    again = {"run": run.id, "attempt": 1, "state": RunState.QUEUED, "act": ACT, "comment": None}
+    ledger.write(people.resolve, **again)
+    with pytest.raises(NotPossible, match="is queued"):
+        ledger.write(people.resolve, **again)
+    assert call_states(ledger) == [(1, 1, CallState.UNKNOWN), (1, 2, CallState.PLANNED)]
+
+
+def test_s9_an_attempt_that_the_person_did_not_see_refuses_the_act(ledger, sent):
+    run, call = sent
+    ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
+    with pytest.raises(NotPossible, match="is at attempt 1, not 2"):
+        ledger.write(people.resolve, run=run.id, attempt=2, state=RunState.QUEUED, act=ACT, comment=None)
+
+
+def test_a_sent_run_cannot_be_cancelled(ledger, sent, make_comment):
+    with pytest.raises(NotPossible, match="is sending"):
+        ledger.write(people.cancel, run=RunId("r1"), act=ACT, comment=make_comment("r1"))

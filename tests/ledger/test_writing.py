@@ -1,0 +1,126 @@
+"""Rules W5 and W6: grouped commits, and what the database must be set to."""
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import event, text
+
+from bridge.errors import ConfigurationError, LedgerUnavailable, NotPossible
+from bridge.ledger import Ledger, accepting, connecting, migrating
+from bridge.ledger.tables import METADATA
+
+
+def put(tx, *, number):
+    accepting.put_fact(tx, name=f"fact-{number}", value="x")
+    if number % 7 == 0:
+        raise NotPossible(f"{number} is refused")
+
+
+def test_w5_members_of_a_group_cannot_fail_one_another(ledger):
+    def write(number):
+        try:
+            ledger.write(put, number=number)
+        except NotPossible:
+            return False
+        return True
+
+    with ThreadPoolExecutor(40) as pool:
+        written = list(pool.map(write, range(200)))
+    assert written == [number % 7 != 0 for number in range(200)]
+    found = ledger.read(lambda tx: tx.connection.execute(text("SELECT count(*) FROM facts")).scalar())
+    assert found == sum(written)
+
+
+def test_w5_concurrent_writes_share_commits(ledger):
+    commits = []
+    event.listen(ledger.engine, "commit", lambda connection: commits.append(1))
+    blocking, go = threading.Event(), threading.Event()
+
+    def block(tx):
+        blocking.set()
+        go.wait(5)
+
+    with ThreadPoolExecutor(41) as pool:
+        first = pool.submit(ledger.write, block)
+        blocking.wait(5)
+        others = [pool.submit(ledger.write, put, number=number * 7 + 1) for number in range(40)]
+        while ledger._jobs.qsize() < 40:
+            pass
+        go.set()
+        first.result(5)
+        for other in others:
+            other.result(5)
+    assert len(commits) == 2
+
+
+def test_w6_sqlite_is_set_to_keep_what_it_committed(tmp_path):
+    engine = connecting.open_database(f"sqlite:///{tmp_path}/x.sqlite3")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    engine.dispose()
+
+
+def test_w6_postgresql_is_set_to_keep_what_it_committed(postgresql):
+    engine = connecting.open_database(postgresql)
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
+    engine.dispose()
+
+
+def test_a_locked_database_is_told_within_the_time_and_does_not_stop_reads(tmp_path, clock):
+    path = tmp_path / "x.sqlite3"
+    engine = connecting.open_database(f"sqlite:///{path}")
+    migrating.migrate(engine)
+    ledger = Ledger(engine, clock=clock, write_timeout=0.3)
+    ledger.start()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerUnavailable):
+        ledger.write(put, number=1)
+    assert ledger.read(accepting.get_fact, name="fact-1") is None
+    other.execute("ROLLBACK")
+    other.close()
+    assert ledger.persist(put, number=2) is None
+    assert ledger.read(accepting.get_fact, name="fact-2") == "x"
+    ledger.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "way_out"),
+    [
+        ("sqlite://", "needs a file"),
+        ("mysql://host/db", "neither sqlite"),
+        ("not an address", "not a database address"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named(url, way_out):
+    with pytest.raises(ConfigurationError, match=way_out):
+        connecting.open_database(url)
+
+
+def test_the_migrations_make_exactly_the_tables(ledger):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with ledger.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_a_schema_from_the_future_is_refused(ledger):
+    with ledger.engine.connect().execution_options(writing=True) as connection, connection.begin():
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match="newer than this version"):
+        migrating.require_schema(ledger.engine)
+    with pytest.raises(ConfigurationError, match="newer than this version"):
+        migrating.migrate(ledger.engine)
+
+
+def test_an_empty_database_asks_for_migrate(database_url):
+    engine = connecting.open_database(database_url)
+    with pytest.raises(ConfigurationError, match="bridge migrate"):
+        migrating.require_schema(engine)
+    engine.dispose()
