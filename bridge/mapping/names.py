@@ -24,17 +24,13 @@ def fault(path: Path, kind: SourceKind | None, *, whole_change: bool = False) ->
 
     `kind` None means that the source is not known. `whole_change` asks for `change.NAME` without from or to.
     """
+    if whole_change and path.root != "change":
+        return f"'changed' is asked of a change. name, not of '{path.text}' (write change.NAME)"
     if path.root == "ticket":
         return _ticket_fault(path, kind)
     if path.root == "actor":
         return _closed_fault(path, ACTOR_NAMES)
-    if path.root == "change":
-        return _change_fault(path, whole=whole_change)
-    return (
-        f"'changed' is asked of a change. name, not of '{path.text}' (write change.NAME)"
-        if whole_change
-        else None
-    )
+    return _change_fault(path, whole=whole_change) if path.root == "change" else None
 
 
 def _ticket_fault(path: Path, kind: SourceKind | None) -> str | None:

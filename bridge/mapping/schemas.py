@@ -111,8 +111,8 @@ def _opened(error: _Error) -> list[_Error]:
 
 
 def _wrong_kind(error: _Error) -> bool:
-    """Say whether an alternative was not meant at all: another type, or without its leading key."""
-    return not error.path and error.validator in {"type", "required", "maxProperties", "not"}
+    """Say whether an alternative was not meant at all, being of another type."""
+    return not error.path and error.validator == "type"
 
 
 def _note(error: _Error, document: Document, faults: Faults) -> None:
