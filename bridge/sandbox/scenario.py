@@ -11,6 +11,12 @@ from bridge.sandbox.client import TicketControl
 from bridge.sandbox.jira.webhooks import Flavour
 
 DEVICE = "WS-ABC-12345"
+REQUESTER = {
+    "accountId": "712020:ada",
+    "accountType": "atlassian",
+    "displayName": "Ada Example",
+    "active": True,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +29,27 @@ class Ticket:
 
 
 def jira_fields(
-    *, devices: tuple[str, ...], status: str, summary: str, labels: tuple[str, ...], priority: str = "Medium"
+    *, devices: tuple[str, ...], status: str, summary: str, labels: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return the fields of an issue of project SUP; the devices stand in a custom field as Assets objects."""
     return {
         "project": {"id": "10000", "key": "SUP", "name": "Support"},
         "issuetype": {"id": "10010", "name": "Service Request"},
         "status": {"id": "10100", "name": status},
-        "priority": {"id": "3", "name": priority},
+        "priority": {"id": "2", "name": "High"},
         "summary": summary,
         "description": "Word closes when I open a mail merge.",
         "labels": list(labels),
-        "reporter": {"accountId": "712020:ada", "displayName": "Ada Example", "active": True},
+        "reporter": REQUESTER,
         "assignee": None,
         "created": "2026-11-02T08:00:00.000+0000",
         "updated": "2026-11-02T08:05:00.000+0000",
-        "customfield_10010": {"requestType": {"id": "11", "name": "Service request"}},
-        "customfield_10088": [{"label": name, "value": name} for name in devices],
+        "customfield_10010": {"requestType": {"id": "11", "name": "Repair software"}},
+        "customfield_10050": None,
+        "customfield_10051": None,
+        "customfield_10088": [
+            {"id": str(number), "label": name, "value": name} for number, name in enumerate(devices, 1)
+        ],
     }
 
 
@@ -64,54 +74,78 @@ def jira_ticket(
     control = TicketControl(url=jira_url)
     fields = jira_fields(devices=devices, status="Waiting for approval", summary=summary, labels=labels)
     issue = control.call("PUT", "issues", {"key": key, "fields": fields})
-    automation = flavour in {Flavour.AUTOMATION, Flavour.AUTOMATION_JIRA_FORMAT}
-    usual = known.JIRA_AUTOMATION_TOKEN if automation else known.JIRA_WEBHOOK_SECRET
+    change = {"field": "status", "before": "Waiting for approval", "after": status}
     sent = control.webhook(
         kind="issue_updated",
         key=key,
         fields={"status": {"id": "10101", "name": status}},
-        changes=[
-            {
-                "field": "status",
-                "before": "Waiting for approval",
-                "before_id": "10100",
-                "after": status,
-                "after_id": "10101",
-            }
-        ],
-        target={"url": to_url, "flavour": flavour.value, "secret": secret or usual},
+        changes=[change | {"before_id": "10100", "after_id": "10101"}],
+        target=_jira_target(to_url, flavour, secret),
         copies=copies,
         wait=wait,
     )
     return Ticket(key=key, uid=issue["id"], change=sent["change_id"])
 
 
+def jira_teams_ticket(
+    jira_url: str,
+    *,
+    to_url: str,
+    key: str = "SUP-102",
+    text: str = f"please clear {DEVICE}",
+    flavour: Flavour = Flavour.CLOUD,
+    secret: str = "",
+    wait: bool = False,
+) -> Ticket:
+    """Create an issue whose select field asks for a Teams cache to be cleared, and make Jira send that."""
+    control = TicketControl(url=jira_url)
+    fields = jira_fields(devices=(), status="Open", summary="Teams shows old pictures", labels=())
+    address = f"{jira_url}/rest/api/2/customFieldOption/10201"
+    choice = {"self": address, "id": "10201", "value": "Clear Teams cache"}
+    chosen = {"customfield_10050": choice, "customfield_10051": text}
+    issue = control.call("PUT", "issues", {"key": key, "fields": fields | chosen})
+    target = _jira_target(to_url, flavour, secret)
+    control.webhook(kind="issue_created", key=key, target=target, wait=wait)
+    return Ticket(key=key, uid=issue["id"], change=None)
+
+
+def _jira_target(to_url: str, flavour: Flavour, secret: str) -> dict[str, Any]:
+    automation = flavour in {Flavour.AUTOMATION, Flavour.AUTOMATION_JIRA_FORMAT}
+    usual = known.JIRA_AUTOMATION_TOKEN if automation else known.JIRA_WEBHOOK_SECRET
+    return {"url": to_url, "flavour": flavour.value, "secret": secret or usual}
+
+
 def servicenow_columns(
     *, number: str, device: str, state: tuple[str, str], summary: str, table: str
 ) -> dict[str, Any]:
     """Return the columns of a task with its affected item; choices and references carry both values."""
-    person = {
-        "value": "5a5ab0b1c0a8016500000000000000a1",
-        "display": "Ada Example",
+    computer = {
+        "value": "affd3c8437201000deeabfc8bcbe5dc3",
+        "display": device,
+        "reference": "cmdb_ci_computer",
+    }
+    portal = {
+        "value": "5137153cc611227c000bbd1bd8cd2005",
+        "display": "Service Portal",
         "reference": "sys_user",
     }
-    columns: dict[str, Any] = {
+    agent = {"value": "6816f79cc0a8016401c5a33be04be441", "display": "Bo Agent", "reference": "sys_user"}
+    person = {"value": "5a5ab0b1c0a8016500000000000000a1", "display": "Ada Example", "reference": "sys_user"}
+    asks = "requested_for" if table == "sc_req_item" else "caller_id"
+    return {
         "number": {"value": number},
         "short_description": {"value": summary},
         "description": {"value": "Word closes when I open a mail merge."},
         "state": {"value": state[0], "display": state[1]},
         "priority": {"value": "2", "display": "2 - High"},
         "category": {"value": "software", "display": "Software"},
-        "cmdb_ci": {
-            "value": "c1c1c1c1c0a8016500000000000000d1",
-            "display": device,
-            "reference": "cmdb_ci_computer",
-        },
-        "opened_by": person,
-        "assigned_to": {"value": "", "display": "", "reference": "sys_user"},
+        "cmdb_ci": computer,
+        "opened_by": portal,
+        "assigned_to": agent,
+        asks: person,
+        f"{asks}.email": {"value": "ada@example.com"},
+        f"{asks}.user_name": {"value": "ada"},
     }
-    columns["requested_for" if table == "sc_req_item" else "caller_id"] = person
-    return columns
 
 
 def servicenow_ticket(
@@ -145,3 +179,38 @@ def servicenow_ticket(
         wait=wait,
     )
     return Ticket(key=number, uid=record["sys_id"], change=sent["sys_mod_count"])
+
+
+def servicenow_request_item(
+    servicenow_url: str,
+    *,
+    to_url: str,
+    number: str = "RITM0010002",
+    device: str = DEVICE,
+    software: str = "7-Zip",
+    version: str = "24.09",
+    wait: bool = False,
+) -> Ticket:
+    """Create an approved request item for software, take it into work, and make the rule send that."""
+    item = {
+        "value": "0a0e1d2bc0a80164019f9e7d0f2a3b4c",
+        "display": "Install software",
+        "reference": "sc_cat_item",
+    }
+    return servicenow_ticket(
+        servicenow_url,
+        to_url=to_url,
+        number=number,
+        table="sc_req_item",
+        device=device,
+        before=("1", "Open"),
+        after=("2", "Work in Progress"),
+        columns={
+            "approval": {"value": "approved", "display": "Approved"},
+            "cat_item": item,
+            "u_software": {"value": software},
+            "u_version": {"value": version},
+        },
+        summary=f"{software} for Ada",
+        wait=wait,
+    )

@@ -49,18 +49,19 @@ BRIDGE_DATACENTER = Account(
         "timeZone": "Etc/UTC",
     },
 )
+# Who changes issues when a test names nobody: an agent, not the one who asked.
 PERSON: dict[Deployment, dict[str, Any]] = {
     Deployment.CLOUD: {
-        "accountId": "712020:ada",
+        "accountId": "712020:bo",
         "accountType": "atlassian",
-        "displayName": "Ada Example",
+        "displayName": "Bo Approver",
         "active": True,
     },
     Deployment.DATACENTER: {
-        "name": "ada",
+        "name": "bo",
         "key": "JIRAUSER10001",
-        "emailAddress": "ada@example.com",
-        "displayName": "Ada Example",
+        "emailAddress": "bo@example.com",
+        "displayName": "Bo Approver",
         "active": True,
     },
 }

@@ -18,7 +18,7 @@ from bridge.sandbox.misbehaving import JSON, Reply, proxy_page
 from bridge.sandbox.sending import Sender
 from bridge.sandbox.servicenow import api
 from bridge.sandbox.servicenow.api import TableError
-from bridge.sandbox.servicenow.records import JOURNAL, Behaviour, Instance, Record, Value, plain
+from bridge.sandbox.servicenow.records import Behaviour, Instance, Record, Value, plain
 from bridge.sandbox.servicenow.webhooks import Happening, Operation, Target, moment, update_of, webhook
 from bridge.sandbox.wire import RequestLog, Site
 
@@ -47,7 +47,7 @@ class RecordOrder:
 
     table: str
     columns: dict[str, Column]
-    by: str = "ada.example"
+    by: str = "bo.agent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class WebhookOrder:
     target: Target
     operation: Operation = Operation.UPDATE
     columns: dict[str, Column] = field(default_factory=dict)
-    by: str = "ada.example"
+    by: str = "bo.agent"
     copies: int = 1
     seconds_ago: float = 0.0
     wait: bool = False
@@ -89,7 +89,7 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
 
     def tell_targets(before: Record, after: Record, written: dict[str, str]) -> None:
         """Run the business rules that a write over REST causes."""
-        happening = update_of(before, after, written, JOURNAL)
+        happening = update_of(before, after, written)
         for target in targets:
             if not target.guarded:
                 sender.send(webhook(target, happening, url(), at=moment()))
@@ -195,7 +195,7 @@ def _happening(order: WebhookOrder, record: Record, instance: Instance) -> Happe
         return Happening(operation=Operation.INSERT, record=record)
     columns = {name: column.read() for name, column in order.columns.items()}
     after = instance.update(record, columns, by=order.by)
-    return update_of(record, after, {name: value.value for name, value in columns.items()}, JOURNAL)
+    return update_of(record, after, {name: value.value for name, value in columns.items()})
 
 
 def _witnessed(entry: Record, instance: Instance) -> dict[str, Any]:

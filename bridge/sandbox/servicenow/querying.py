@@ -80,7 +80,9 @@ def show(record: Record, instance: Instance, shape: Shape) -> dict[str, Any]:
         for element in JOURNAL:
             entries = instance.journal(record, element)
             columns[element] = Value(value="", display=journal_text(entries, element))
-    names = [name for name in shape.fields if name in columns] if shape.fields else sorted(columns)
+    # A column of a referenced record (caller_id.email) is shown only where it is asked for.
+    every = sorted(name for name in columns if "." not in name)
+    names = [name for name in shape.fields if name in columns] if shape.fields else every
     return {name: _shown(columns[name], shape) for name in names}
 
 

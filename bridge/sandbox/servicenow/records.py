@@ -159,18 +159,27 @@ class Instance:
 
 def journal_text(entries: list[Record], element: str) -> str:
     """Return a journal column as one long text, the way display values show it."""
-    label = {"work_notes": "Work notes", "comments": "Additional comments"}[element]
-    heads = (
-        f"{entry.text('sys_created_on')} - {entry.text('sys_created_by')} ({label})" for entry in entries
+    return "".join(
+        _headed(entry.text("sys_created_on"), entry.text("sys_created_by"), element, entry.text("value"))
+        for entry in entries
     )
-    parts = (f"{head}\n{entry.text('value')}\n\n" for head, entry in zip(heads, entries, strict=True))
-    return "".join(parts)
+
+
+def entry_text(record: Record, element: str, text: str) -> str:
+    """Return the newest entry of a record as a script reads it: with its head."""
+    return _headed(record.text("sys_updated_on"), record.text("sys_updated_by"), element, text)
+
+
+def _headed(at: str, by: str, element: str, text: str) -> str:
+    label = {"work_notes": "Work notes", "comments": "Additional comments"}[element]
+    return f"{at} - {by} ({label})\n{text}\n\n"
 
 
 def _first_records() -> dict[tuple[str, str], Record]:
     users = (
         (BRIDGE_SYS_ID, known.SERVICENOW_USERNAME, "Nexthink bridge", "svc.bridge@example.com"),
-        ("5a5ab0b1c0a8016500000000000000a1", "ada.example", "Ada Example", "ada@example.com"),
+        ("5a5ab0b1c0a8016500000000000000a1", "ada", "Ada Example", "ada@example.com"),
+        ("6816f79cc0a8016401c5a33be04be441", "bo.agent", "Bo Agent", "bo@example.com"),
     )
     return {("sys_user", sys_id): _user(sys_id, login, name, mail) for sys_id, login, name, mail in users}
 

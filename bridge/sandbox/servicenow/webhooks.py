@@ -14,7 +14,7 @@ from standardwebhooks import Webhook as StandardWebhook
 
 from bridge.sandbox import credentials as known
 from bridge.sandbox.sending import Webhook
-from bridge.sandbox.servicenow.records import Record, Value
+from bridge.sandbox.servicenow.records import JOURNAL, Record, Value, entry_text
 
 
 class Scheme(StrEnum):
@@ -106,7 +106,7 @@ def _body(rule: str, happening: Happening, base_url: str) -> dict[str, Any]:
         "sys_mod_count": record.text("sys_mod_count"),
         "updated_by": record.text("sys_updated_by"),
         "updated_on": record.text("sys_updated_on"),
-        "url": f"{base_url}/nav_to.do?uri={record.table}.do?sys_id={record.sys_id}",
+        "url": f"{base_url}/nav_to.do?uri={record.table}.do%3Fsys_id%3D{record.sys_id}",
         "record": {name: _both(value) for name, value in record.columns.items()},
         "changes": [
             {"field": change.field, "from": _both(change.before), "to": _both(change.after)}
@@ -123,7 +123,7 @@ def _both(value: Value) -> dict[str, str]:
     return {"value": value.value, "display_value": value.display}
 
 
-def update_of(before: Record, after: Record, written: dict[str, str], journal: tuple[str, ...]) -> Happening:
+def update_of(before: Record, after: Record, written: dict[str, str]) -> Happening:
     """Return what a write did, as the rule sees it."""
     empty = Value(value="", display="")
     changes = tuple(
@@ -131,7 +131,8 @@ def update_of(before: Record, after: Record, written: dict[str, str], journal: t
         for name in after.columns
         if not name.startswith("sys_") and before.columns.get(name, empty) != after.columns[name]
     )
-    comment = next(((name, written[name]) for name in journal if written.get(name)), None)
+    name = next((name for name in JOURNAL if written.get(name)), None)
+    comment = None if name is None else (name, entry_text(after, name, written[name]))
     return Happening(operation=Operation.UPDATE, record=after, changes=changes, comment=comment)
 
 

@@ -1,0 +1,339 @@
+"""The simulated Jira takes what Jira takes, refuses the rest, and sends webhooks as Jira does."""
+
+import hashlib
+import hmac
+import json
+
+import pytest
+
+from bridge.sandbox import credentials as known
+from bridge.sandbox.client import wait_for
+from bridge.sandbox.scenario import jira_fields
+
+CLOUD = {"Authorization": known.basic(known.JIRA_CLOUD_USERNAME, known.JIRA_CLOUD_TOKEN)}
+DATACENTER = {"Authorization": known.bearer(known.JIRA_DATACENTER_TOKEN)}
+COMMENTS = "/rest/api/3/issue/SUP-101/comment"
+WIKI_COMMENTS = "/rest/api/2/issue/SUP-101/comment"
+INTERNAL = {"key": "sd.public.comment", "value": {"internal": True}}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def paragraph(*inside):
+    return {"type": "paragraph", "content": list(inside)}
+
+
+def document(*blocks):
+    return {"version": 1, "type": "doc", "content": list(blocks)}
+
+
+def table(*cells):
+    row = {"type": "tableRow", "content": [{"type": "tableCell", "content": list(cells)}]}
+    return {"type": "table", "attrs": {"isNumberColumnEnabled": False, "layout": "default"}, "content": [row]}
+
+
+GOOD = document(
+    {"type": "panel", "attrs": {"panelType": "warning"}, "content": [paragraph(text("Accepted by 1 of 2"))]},
+    table(paragraph({"type": "status", "attrs": {"text": "NOT CONNECTED", "color": "red"}})),
+    {
+        "type": "expand",
+        "attrs": {"title": "Details"},
+        "content": [{"type": "codeBlock", "attrs": {"language": "text"}, "content": [text("x")]}],
+    },
+    paragraph({**text("bridge-1"), "marks": [{"type": "code"}]}),
+)
+
+
+@pytest.fixture
+def issue(jira):
+    fields = jira_fields(devices=("WS-ABC-12345",), status="Open", summary="A summary", labels=())
+    return jira.call("PUT", "issues", {"key": "SUP-101", "fields": fields})
+
+
+@pytest.fixture
+def api(request_, jira, issue):
+    def call(method, path, body=None, headers=CLOUD, **more):
+        return request_(jira.url, method, path, body=body, headers=headers | more)
+
+    return call
+
+
+# ── comments ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_document_is_stored_with_its_properties_and_echoed_as_internal(api, jira):
+    mark = {"key": "nexthink-bridge", "value": {"marker": "bridge-1"}}
+    answer = api("POST", COMMENTS, {"body": GOOD, "properties": [mark, INTERNAL]})
+    assert answer.status == 201
+    assert answer.json["jsdPublic"] is False
+    assert answer.json["author"]["accountId"] == "712020:bridge"
+    (stored,) = jira.comments()
+    assert stored["issue"] == "SUP-101"
+    assert stored["internal"] is True
+    assert stored["properties"]["nexthink-bridge"] == {"marker": "bridge-1"}
+    assert "NOT CONNECTED" in stored["text"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "wiki text",
+        {"type": "doc", "content": [paragraph(text("no version"))]},
+        document(paragraph(text(""))),
+        document(text("bare text in the document")),
+        document(table(text("bare text in a cell"))),
+        document(
+            {"type": "panel", "attrs": {"panelType": "warning"}, "content": [table(paragraph(text("x")))]}
+        ),
+        document({"type": "panel", "attrs": {"panelType": "loud"}, "content": [paragraph(text("x"))]}),
+        document(paragraph({"type": "status", "attrs": {"text": "", "color": "red"}})),
+        document(paragraph({"type": "status", "attrs": {"text": "x", "color": "pink"}})),
+        document(paragraph({**text("x"), "marks": [{"type": "code"}, {"type": "strong"}]})),
+        document(paragraph({**text("x"), "colour": "red"})),
+        document({"type": "marquee", "content": []}),
+        document(),
+        None,
+    ],
+)
+def test_a_document_that_the_schema_refuses_is_refused(api, jira, body):
+    answer = api("POST", COMMENTS, {"body": body})
+    assert answer.status == 400
+    assert "comment" in answer.json["errors"]
+    assert jira.comments() == []
+
+
+@pytest.mark.parametrize(
+    ("document_", "status"),
+    [
+        ({"body": GOOD, "public": False}, 400),
+        ({"body": GOOD, "properties": {"key": "a"}}, 400),
+        ({"body": GOOD, "properties": [{"key": "a" * 256, "value": 1}]}, 400),
+        ({"body": GOOD, "properties": [{"key": "a", "value": "x" * 32_768}]}, 413),
+        ({"body": GOOD, "visibility": {"type": "team", "value": "x"}}, 400),
+        (b"{", 400),
+        (b"[]", 400),
+    ],
+)
+def test_an_add_comment_with_other_keys_or_values_is_refused(api, jira, document_, status):
+    assert api("POST", COMMENTS, document_).status == status
+    assert jira.comments() == []
+
+
+def test_a_comment_may_have_32767_characters_and_not_one_more(api):
+    assert api("POST", WIKI_COMMENTS, {"body": "x" * 32_767}).status == 201
+    answer = api("POST", WIKI_COMMENTS, {"body": "x" * 32_768})
+    assert answer.status == 400
+    assert "32,767" in answer.json["errors"]["comment"]
+    long = document(paragraph(text("x" * 32_700)))
+    assert api("POST", COMMENTS, {"body": long}).status == 400
+
+
+def test_other_content_types_and_empty_comments_are_refused(api):
+    assert api("POST", WIKI_COMMENTS, b"x", **{"Content-Type": "text/plain"}).status == 415
+    assert api("POST", WIKI_COMMENTS, {"body": "  "}).status == 400
+    assert api("POST", WIKI_COMMENTS, {"body": GOOD}).status == 400
+
+
+def test_data_center_takes_wiki_text_on_version_2_only(api):
+    answer = api("POST", WIKI_COMMENTS, {"body": "{panel}x{panel}"}, headers=DATACENTER)
+    assert answer.status == 201
+    assert answer.json["body"] == "{panel}x{panel}"
+    assert answer.json["author"]["name"] == "svc.bridge"
+    assert "jsdPublic" not in answer.json
+    assert api("POST", COMMENTS, {"body": GOOD}, headers=DATACENTER).status == 404
+    basic = {"Authorization": known.basic(known.JIRA_DATACENTER_USERNAME, known.JIRA_DATACENTER_PASSWORD)}
+    assert api("GET", "/rest/api/2/myself", headers=basic).json["key"] == "JIRAUSER10100"
+
+
+def test_without_credentials_the_answer_is_401_and_no_json(api):
+    for value in ("", known.bearer("x"), known.basic(known.JIRA_CLOUD_USERNAME, "x")):
+        answer = api("POST", COMMENTS, {"body": GOOD}, headers={"Authorization": value})
+        assert answer.status == 401
+        assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_comments_are_listed_in_order_and_pages_and_properties_only_on_demand(api):
+    ids = [
+        api("POST", WIKI_COMMENTS, {"body": f"{n}", "properties": [{"key": "k", "value": n}]}).json["id"]
+        for n in range(3)
+    ]
+    newest = api("GET", f"{COMMENTS}?orderBy=-created&startAt=1&maxResults=1&expand=properties").json
+    assert (newest["startAt"], newest["maxResults"], newest["total"]) == (1, 1, 3)
+    assert [comment["id"] for comment in newest["comments"]] == [ids[1]]
+    assert newest["comments"][0]["properties"] == [{"key": "k", "value": 1}]
+    assert newest["comments"][0]["body"] == document(paragraph(text("1")))
+    oldest = api("GET", f"{WIKI_COMMENTS}?orderBy=%2Bcreated").json["comments"]
+    assert [comment["body"] for comment in oldest] == ["0", "1", "2"]
+    assert "properties" not in oldest[0]
+    assert api("GET", f"{COMMENTS}?orderBy=updated").status == 400
+    assert api("GET", f"{COMMENTS}?startAt=x").status == 400
+
+
+def test_comments_are_found_by_id_and_deleted(api):
+    id_ = api("POST", WIKI_COMMENTS, {"body": "x"}).json["id"]
+    listed = api("POST", "/rest/api/3/comment/list?expand=properties", {"ids": [int(id_), 1]}).json
+    assert [comment["id"] for comment in listed["values"]] == [id_]
+    assert api("POST", "/rest/api/3/comment/list", {"ids": [id_]}).status == 400
+    assert api("DELETE", f"{COMMENTS}/{id_}").status == 204
+    assert api("GET", f"{COMMENTS}/{id_}").status == 404
+    assert api("DELETE", f"{COMMENTS}/{id_}").status == 404
+
+
+def test_a_property_can_be_read_set_and_removed_and_decides_who_sees_the_comment(api, jira):
+    id_ = api("POST", WIKI_COMMENTS, {"body": "x", "properties": [INTERNAL]}).json["id"]
+    base = f"/rest/api/3/comment/{id_}/properties"
+    assert api("GET", base).json == {"keys": [{"key": "sd.public.comment"}]}
+    assert api("PUT", f"{base}/mine", {"a": 1}).status == 201
+    assert api("PUT", f"{base}/mine", {"a": 2}).status == 200
+    assert api("GET", f"{base}/mine").json == {"key": "mine", "value": {"a": 2}}
+    assert api("DELETE", f"{base}/sd.public.comment").status == 204
+    assert api("DELETE", f"{base}/sd.public.comment").status == 404
+    assert jira.comments()[0]["internal"] is False
+
+
+def test_an_issue_that_is_gone_or_closed_or_full_takes_no_comment(api, jira, issue):
+    assert api("POST", COMMENTS.replace("101", "999"), {"body": GOOD}).status == 404
+    jira.call("PUT", "issues", {"key": "SUP-101", "fields": {}, "open_for_comments": False})
+    assert api("POST", COMMENTS, {"body": GOOD}).status == 400
+    jira.call("PUT", "issues", {"key": "SUP-101", "fields": {}})
+    jira.behave(max_comments=0)
+    assert api("POST", COMMENTS, {"body": GOOD}).status == 413
+    jira.call("DELETE", "issues/SUP-101")
+    assert api("POST", COMMENTS, {"body": GOOD}).status == 404
+
+
+def test_a_site_that_drops_the_internal_property_says_so_in_its_answer(api, jira):
+    jira.behave(drops_internal=True)
+    assert api("POST", COMMENTS, {"body": GOOD, "properties": [INTERNAL]}).json["jsdPublic"] is True
+
+
+def test_the_service_desk_route_takes_body_and_public_and_no_other_key(api, jira):
+    path = "/rest/servicedeskapi/request/SUP-101/comment"
+    answer = api("POST", path, {"body": "note", "public": False})
+    assert (answer.status, answer.json["public"]) == (201, False)
+    assert jira.comments()[0]["internal"] is True
+    refused = api("POST", path, {"body": "note", "public": False, "properties": []})
+    assert refused.status == 400
+    assert set(refused.json) == {"errorMessage", "i18nErrorMessage"}
+    jira.call("PUT", "issues", {"key": "OPS-1", "fields": {}, "service_desk": False})
+    assert api("POST", path.replace("SUP-101", "OPS-1"), {"body": "x"}).status == 404
+
+
+def test_account_server_issue_and_permissions_can_be_asked(api):
+    assert api("GET", "/rest/api/3/myself").json["emailAddress"] == known.JIRA_CLOUD_USERNAME
+    assert api("GET", "/rest/api/3/serverInfo").json["deploymentType"] == "Cloud"
+    assert api("GET", "/rest/api/2/serverInfo", headers=DATACENTER).json["deploymentType"] == "Server"
+    assert api("GET", "/rest/api/3/issue/SUP-101?fields=summary").json["fields"] == {"summary": "A summary"}
+    allowed = api("GET", "/rest/api/3/mypermissions?permissions=ADD_COMMENTS&issueKey=SUP-101").json
+    assert allowed["permissions"]["ADD_COMMENTS"]["havePermission"] is True
+    assert api("GET", "/rest/api/3/mypermissions").status == 400
+    assert api("GET", "/rest/api/3/mypermissions?permissions=FLY").status == 400
+
+
+# ── webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def send(jira, receiver, *, kind="issue_updated", flavour="cloud", **more):
+    target = {"url": receiver.url, "flavour": flavour, "retry_waits": [0.02] * 5} | more.pop("target", {})
+    jira.webhook(kind=kind, key="SUP-101", target=target, wait=True, **more)
+    return [(headers, body) for _, headers, body in receiver.seen]
+
+
+CHANGE = {"field": "status", "before": "Open", "after": "Approved"}
+
+
+def test_a_cloud_webhook_is_signed_over_its_raw_body(jira, issue, receiver):
+    ((headers, body),) = send(jira, receiver, changes=[CHANGE], fields={"status": {"name": "Approved"}})
+    expected = hmac.new(known.JIRA_WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert headers["x-hub-signature"] == f"sha256={expected}"
+    assert headers["x-atlassian-webhook-identifier"]
+    assert "x-atlassian-webhook-retry" not in headers
+    event = json.loads(body)
+    assert event["webhookEvent"] == "jira:issue_updated"
+    assert event["issue"]["fields"]["status"]["name"] == "Approved"
+    assert event["changelog"]["items"][0]["toString"] == "Approved"
+    assert "emailAddress" not in event["user"]
+
+
+def test_cloud_tries_again_with_the_same_identifier_and_a_count(jira, issue, receiver):
+    receiver.statuses = [503, 429, 200]
+    seen = send(jira, receiver)
+    assert len({headers["x-atlassian-webhook-identifier"] for headers, _ in seen}) == 1
+    assert len({body for _, body in seen}) == 1
+    assert [headers.get("x-atlassian-webhook-retry") for headers, _ in seen] == [None, "1", "2"]
+    assert [attempt["status"] for attempt in jira.deliveries()] == [503, 429, 200]
+
+
+def test_cloud_gives_up_after_five_retries(jira, issue, receiver):
+    receiver.statuses = [500] * 9
+    assert len(send(jira, receiver)) == 6
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422])
+def test_other_refusals_lose_the_event(jira, issue, receiver, status):
+    receiver.statuses = [status]
+    assert len(send(jira, receiver)) == 1
+
+
+def test_a_receiver_that_is_not_there_is_tried_again(jira, issue):
+    target = {"url": "http://127.0.0.1:9/x", "retry_waits": [0.01]}
+    jira.webhook(kind="issue_created", key="SUP-101", target=target, wait=True)
+    assert [attempt["error"] for attempt in jira.deliveries()] == ["ConnectionRefusedError"] * 2
+
+
+def test_duplicates_come_at_once_with_one_identifier(jira, issue, receiver):
+    seen = send(jira, receiver, copies=5)
+    assert len(seen) == 5
+    assert len({headers["x-atlassian-webhook-identifier"] for headers, _ in seen}) == 1
+
+
+def test_data_center_has_no_identifier_and_one_try(jira, issue, receiver):
+    receiver.statuses = [503]
+    ((headers, body),) = send(jira, receiver, flavour="datacenter", kind="comment_created", comment="hello")
+    assert not [name for name in headers if name.startswith("x-atlassian")]
+    assert headers["x-hub-signature"].startswith("sha256=")
+    event = json.loads(body)
+    assert "issue" not in event
+    assert f"/issue/{issue['id']}/comment/" in event["comment"]["self"]
+
+
+def test_automation_sends_the_bare_issue_with_a_static_token(jira, issue, receiver):
+    token = {"secret": known.JIRA_AUTOMATION_TOKEN}
+    ((headers, body),) = send(jira, receiver, flavour="automation", target=token)
+    assert headers["authorization"] == f"Bearer {known.JIRA_AUTOMATION_TOKEN}"
+    event = json.loads(body)
+    assert event["id"] == int(issue["id"])
+    assert not {"webhookEvent", "timestamp"} & set(event)
+
+
+def test_automation_can_wrap_the_issue_and_name_its_header(jira, issue, receiver):
+    target = {"secret": "s" * 24, "token_header": "X-Webhook-Secret"}
+    ((headers, body),) = send(jira, receiver, flavour="automation_jira_format", target=target)
+    assert headers["x-webhook-secret"] == "s" * 24
+    assert set(json.loads(body)) == {"issue"}
+
+
+def test_our_own_comment_causes_two_webhooks_by_our_account(api, jira, receiver):
+    jira.register(url=receiver.url)
+    api("POST", COMMENTS, {"body": GOOD})
+    wait_for(lambda: len(receiver.seen) == 2)
+    events = {event["webhookEvent"]: event for event in (json.loads(body) for _, _, body in receiver.seen)}
+    assert set(events) == {"comment_created", "jira:issue_updated"}
+    assert "user" not in events["comment_created"]
+    assert events["comment_created"]["comment"]["author"]["accountId"] == "712020:bridge"
+    assert events["jira:issue_updated"]["user"]["accountId"] == "712020:bridge"
+    assert events["jira:issue_updated"]["issue_event_type_name"] == "issue_commented"
+    identifiers = {headers["x-atlassian-webhook-identifier"] for _, headers, _ in receiver.seen}
+    assert len(identifiers) == 2
+
+
+def test_a_comment_that_a_fault_kept_from_being_carried_out_is_not_stored(api, jira):
+    jira.fault("status", status=503)
+    assert api("POST", COMMENTS, {"body": GOOD}).status == 503
+    assert jira.comments() == []
+    jira.fault("reset_after_read")
+    with pytest.raises(ConnectionResetError):
+        api("POST", COMMENTS, {"body": GOOD})
+    assert len(jira.comments()) == 1
