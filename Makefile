@@ -36,13 +36,13 @@ run: $(VENV)/.run ## Run the real thing, web and worker, with the settings of .e
 	while kill -0 $$web 2>/dev/null && kill -0 $$worker 2>/dev/null; do sleep 1; done; \
 	echo 'The web process or the worker has ended; its last lines above say why.' >&2; exit 1
 
-test: $(VENV)/.dev ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
+test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
 	@echo '── format'; $(BIN)/ruff format --check $(CODE)
 	@echo '── lint'; $(BIN)/ruff check $(CODE)
 	@echo '── types'; $(BOUND) $(BIN)/mypy
 	@echo '── import contracts'; $(BOUND) $(BIN)/lint-imports --no-logo
 	@echo '── tests'; $(BOUND) $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term-missing
-	@echo '── shipped mappings'; $(BOUND) $(PYTHON) -m bridge check mappings
+	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
 bench: $(VENV)/.dev ## Measure events per second against a version without durability.
 	@$(PYTHON) -m bench
@@ -60,8 +60,8 @@ browser: ## Install Debian's chromium for the browser tests, where that is possi
 	  echo 'No chromium, and only root on Debian can install it here: the browser tests are skipped.' >&2; \
 	else \
 	  echo 'Installing chromium (a few minutes) …'; \
-	  { apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  { $(BOUND) apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive $(BOUND) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	  echo 'chromium could not be installed: the browser tests are skipped.' >&2; \
 	fi
 

@@ -77,6 +77,11 @@ def test_the_example_works_when_its_empty_lines_are_filled_in(tmp_path: Path) ->
     assert [portal.name for portal in settings.portals] == ["main"]
 
 
+def test_the_made_up_settings_for_checking_the_shipped_mappings_work() -> None:
+    settings = read_settings({}, ROOT / ".ci" / "check.env")
+    assert [source.name for source in settings.sources] == ["jira", "servicenow"]
+
+
 def _filled(secret: dict[str, str]) -> dict[str, str]:
     # A source that lacks both names its password; the example uses a token for Jira.
     jira = "BRIDGE_SOURCES__JIRA__PASSWORD"
