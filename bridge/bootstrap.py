@@ -278,9 +278,13 @@ def _source(settings: SourceSettings) -> Source:
 
 def _system(settings: SourceSettings) -> TicketSystem:
     if settings.kind is SourceKind.JIRA:
-        return Jira(JiraConfig(source=settings.name, proof=_proof(settings), **_shared(JiraConfig, settings)))
+        return Jira(
+            config=JiraConfig(source=settings.name, proof=_proof(settings), **_shared(JiraConfig, settings))
+        )
     return ServiceNow(
-        ServiceNowConfig(source=settings.name, proof=_proof(settings), **_shared(ServiceNowConfig, settings))
+        config=ServiceNowConfig(
+            source=settings.name, proof=_proof(settings), **_shared(ServiceNowConfig, settings)
+        )
     )
 
 

@@ -78,6 +78,9 @@ class Telling:
         try:
             if comment.uncertain_until is not None:
                 found = self._search(source, comment)
+                if isinstance(found, Exposed):
+                    self._withdraw(source, comment, session, found)
+                    return
                 if not isinstance(found, MarkerAbsent):
                     self._close(comment, session, found, uncertain=True)
                     return
@@ -118,7 +121,7 @@ class Telling:
             + ("it was removed" if done else "it could not be removed"),
         )
 
-    def _search(self, source: Source, comment: Comment) -> Posted | MarkerAbsent | NotPosted:
+    def _search(self, source: Source, comment: Comment) -> Posted | Exposed | MarkerAbsent | NotPosted:
         start = 0
         for _page in range(SEARCH_PAGES):
             request = source.system.search_request(comment.ticket, comment.owed, start)
