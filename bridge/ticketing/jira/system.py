@@ -29,7 +29,7 @@ from bridge.ticketing.jira import adf, comments, webhook, wiki
 from bridge.ticketing.jira.config import JiraConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Jira:
     """One configured Jira site."""
 

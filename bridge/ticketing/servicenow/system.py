@@ -29,7 +29,7 @@ from bridge.ticketing.servicenow import journal, note, webhook
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ServiceNow:
     """One configured ServiceNow instance."""
 
