@@ -186,7 +186,7 @@ def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[
     """Say no more than the weakest part allows; a part without a word rules the whole."""
     states = {call.state for call in latest}
     if CallState.UNKNOWN in states or CallState.INTENDED in states:
-        where = " on every device" if len(states) > 1 else ""
+        where = " on every device" if CallState.ANSWERED in states else ""
         return f"It is not known whether the action ran{where}", Tone.WARNING
     if not outcomes:
         if CallState.REFUSED in states:

@@ -147,7 +147,8 @@ CALL_WORDS: Final[Mapping[Reason, Words]] = {
         way_out="Have BASE_URL and the proxy in front of the portal checked.",
     ),
     Reason.RATE_LIMITED: Words(
-        what="The portal asked for patience (429).", way_out="Nothing to do: it is tried again later."
+        what="The portal asked for patience (429), again and again.",
+        way_out="Ask again later; fewer requests at a time help.",
     ),
     Reason.NO_PERMISSION: ERROR_WORDS["NO_PERMISSION"],
     Reason.NO_ENGINES_TO_TARGET: ERROR_WORDS["NO_ENGINES_TO_TARGET"],
@@ -161,11 +162,11 @@ CALL_WORDS: Final[Mapping[Reason, Words]] = {
     ),
     Reason.TOO_LATE_TO_SEND: Words(
         what="The bridge was too slow to send in time, so it did not send.",
-        way_out="Nothing to do: it is tried again.",
+        way_out="Ask again. If it happens often, the bridge's machine or its database is too busy.",
     ),
     Reason.INTENT_NOT_COMMITTED: Words(
         what="The bridge could not write down that it would send, so it did not send.",
-        way_out="Nothing to do: it is tried again.",
+        way_out="Ask again, and have the bridge's database checked.",
     ),
     Reason.CONNECTION_LOST: Words(
         what="The connection broke before the answer came.",

@@ -121,7 +121,7 @@ def _answered(
     status: int, content: Json | Unreadable, part: Part, engine_names: Mapping[EngineUid, str]
 ) -> CallResult:
     entries = content if isinstance(content, list) else []
-    if not any(isinstance(entry, dict) and isinstance(entry.get("code"), str) for entry in entries):
+    if not any(isinstance(entry, dict) and clean(entry.get("code")) for entry in entries):
         code, text = _error_object(content)
         return CallResult(
             state=CallState.UNKNOWN,
