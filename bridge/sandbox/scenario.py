@@ -11,6 +11,14 @@ from bridge.sandbox.client import TicketControl
 from bridge.sandbox.jira.webhooks import Flavour
 
 DEVICE = "WS-ABC-12345"
+# Cloud names a person by account and without e-mail, Data Center by login.
+REQUESTER_DATACENTER = {
+    "name": "ada",
+    "key": "JIRAUSER10001",
+    "emailAddress": "ada@example.com",
+    "displayName": "Ada Example",
+    "active": True,
+}
 REQUESTER = {
     "accountId": "712020:ada",
     "accountType": "atlassian",
@@ -73,6 +81,8 @@ def jira_ticket(
     """
     control = TicketControl(url=jira_url)
     fields = jira_fields(devices=devices, status="Waiting for approval", summary=summary, labels=labels)
+    if flavour is Flavour.DATACENTER:
+        fields["reporter"] = REQUESTER_DATACENTER
     issue = control.call("PUT", "issues", {"key": key, "fields": fields})
     change = {"field": "status", "before": "Waiting for approval", "after": status}
     sent = control.webhook(

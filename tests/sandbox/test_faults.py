@@ -195,6 +195,26 @@ def test_a_connection_is_kept_alive(sandbox):
     connection.close()
 
 
+def test_a_request_in_chunks_is_read_whole(run, nexthink):
+    chunks = b'{"requestUid": 1}'
+    raw = b"%x\r\n%s\r\n0\r\n\r\n" % (len(chunks), chunks)
+    address = ("127.0.0.1", urlsplit(nexthink.url).port)
+    with socket.create_connection(address, timeout=5) as connection:
+        head = b"POST /_sandbox/faults HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + raw)
+        answer = connection.makefile("rb").read()
+    assert b"400" in answer.splitlines()[0]
+    assert b"requestUid" in answer
+
+
+@pytest.mark.parametrize(("length", "status"), [("x", b"400"), ("-1", b"400"), ("99999999999", b"413")])
+def test_a_length_that_cannot_be_is_refused(nexthink, length, status):
+    address = ("127.0.0.1", urlsplit(nexthink.url).port)
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(f"POST {RUN} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert connection.recv(100).split()[1] == status
+
+
 def test_two_hundred_slow_calls_wait_together(run, nexthink):
     nexthink.answer(code="ok", seconds=1.0)
     started = time.monotonic()

@@ -1,13 +1,15 @@
 """The simulated portal refuses what the contract refuses, answers every code, and counts every call."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
 
 from bridge.sandbox import credentials as known
-from bridge.sandbox.client import SandboxError
+from bridge.sandbox.client import NexthinkControl, SandboxError
 from bridge.sandbox.nexthink.act import ENGINE_CODES, ERRORS
-from bridge.sandbox.nexthink.world import DISABLED, NOT_MANUAL
+from bridge.sandbox.nexthink.world import DISABLED, NOT_MANUAL, REPAIR_OFFICE, ParamsEncoding, default_world
+from bridge.sandbox.running import Sandbox
 
 QUERY = '(select (device_uid name last_seen) (from device (where device (eq name (string "{}")))) (limit 2))'
 
@@ -126,6 +128,41 @@ def test_an_account_without_the_right_is_no_permission(run):
 def test_params_that_the_action_does_not_know_are_ignored_in_silence(run, nexthink):
     assert run(params={"Mode": "silent", "mode": "force"}).status == 200
     assert nexthink.calls()["calls"][0]["ignored_params"] == ["mode"]
+
+
+def test_a_portal_may_want_params_as_a_list(request_):
+    listed = [{"name": "Mode", "value": "silent"}]
+    wrong = [
+        {"Mode": "silent"},
+        [{"name": "Mode"}],
+        [{"name": 1, "value": "x"}],
+        [{"name": "Mode", "value": 1}],
+    ]
+    with Sandbox(world=default_world(params_encoding=ParamsEncoding.LIST)) as sandbox:
+
+        def status(params):
+            body = {"remoteActionUid": REPAIR_OFFICE, "deviceUids": ["0" * 32], "params": params}
+            auth = {"Authorization": known.basic(known.NEXTHINK_USERNAME, known.NEXTHINK_PASSWORD)}
+            path = "/api/remoteaction/v2/run"
+            return request_(sandbox.nexthink_url, "POST", path, body=body, headers=auth).status
+
+        assert status(listed) == 200
+        assert [status(params) for params in wrong] == [400] * 4
+        (call,) = [
+            call for call in NexthinkControl(url=sandbox.nexthink_url).calls()["calls"] if call["executed"]
+        ]
+    assert call["params"] == {"Mode": "silent"}
+
+
+def test_a_world_without_connected_engines_has_none_to_target(request_):
+    world = replace(
+        default_world(), engines=tuple(replace(e, connected=False) for e in default_world().engines)
+    )
+    with Sandbox(world=world) as sandbox:
+        body = {"remoteActionUid": REPAIR_OFFICE, "deviceUids": ["0" * 32]}
+        auth = {"Authorization": known.basic(known.NEXTHINK_USERNAME, known.NEXTHINK_PASSWORD)}
+        answer = request_(sandbox.nexthink_url, "POST", "/api/remoteaction/v2/run", body=body, headers=auth)
+    assert (answer.status, answer.json["code"]) == (403, "NO_ENGINES_TO_TARGET")
 
 
 def test_a_repeated_call_runs_again_because_there_is_no_idempotency(run, nexthink, uid_of_device):

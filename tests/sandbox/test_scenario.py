@@ -80,6 +80,11 @@ def test_every_flavour_of_jira_uses_its_own_secret(jira, receiver):
     tokens = [headers.get("authorization") for _, headers, _ in receiver.seen]
     automation = f"Bearer {known.JIRA_AUTOMATION_TOKEN}"
     assert tokens == [None, None, automation, automation]
+    reporters = [
+        json.loads(body).get("issue", {}).get("fields", {}).get("reporter") for _, _, body in receiver.seen
+    ]
+    assert reporters[0]["accountId"] == "712020:ada"
+    assert reporters[1]["name"] == "ada"
 
 
 def test_every_action_of_the_shipped_catalogue_exists_here():

@@ -14,7 +14,7 @@ from uuid import uuid4
 from bridge.sandbox import credentials as known
 
 JOURNAL = ("work_notes", "comments")
-TABLES = ("incident", "sc_req_item", "sc_task", "sc_request", "change_request", "problem")
+TABLES = ("incident", "sc_request", "sc_req_item", "sc_task", "change_request", "change_task", "problem")
 BRIDGE_SYS_ID = "5a5ab0b1c0a8016500000000000000b1"
 
 
