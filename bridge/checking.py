@@ -11,7 +11,7 @@ from itertools import combinations
 from bridge.errors import ConfigurationError, WebhookRefused
 from bridge.mapping import conditions, language
 from bridge.mapping.cases import Case, Expected
-from bridge.mapping.conditions import FieldCondition, Test
+from bridge.mapping.conditions import Ask, FieldCondition
 from bridge.mapping.evaluate import evaluate
 from bridge.mapping.language import MappingSet
 from bridge.mapping.paths import Path, View
@@ -30,7 +30,7 @@ _COMPARED_AT_MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What a check found. `mapping_set` is None where the files could not be read; usable without problems."""
+    """What a check found. The set is None where the files cannot be read, and usable without problems."""
 
     mapping_set: MappingSet | None
     problems: tuple[str, ...]
@@ -149,7 +149,7 @@ def _paths_in_no_sample(loaded: MappingSet, runs: tuple[_CaseRun, ...]) -> Itera
 
 
 def _is_about(run: _CaseRun, rule: MappingRule) -> bool:
-    """Say whether a test is one of a mapping's: it names it, or stands in the same file for the same source."""
+    """Say whether a test is a mapping's: it names it, or stands in its file for the same source."""
     named = any(expected.mapping == rule.id for expected in run.case.expect)
     return named or (run.case.place.file == rule.place.file and run.case.source == rule.source)
 
@@ -169,7 +169,7 @@ def _untested(loaded: MappingSet, runs: tuple[_CaseRun, ...]) -> Iterator[str]:
             continue
         own = [run for run in runs if _is_about(run, rule)]
         if not any(rule.id in run.names for run in own):
-            yield f"{rule.place}: live mapping '{rule.id}' has no test in which it runs (add one under 'tests')"
+            yield f"{rule.place}: live mapping '{rule.id}' has no test in which it runs (add one)"
         if all(rule.id in run.names for run in own):
             yield f"{rule.place}: live mapping '{rule.id}' has no test in which it does not run (add one)"
 
@@ -186,8 +186,8 @@ def _overlaps(mappings: tuple[MappingRule, ...]) -> Iterator[str]:
         for one, other in combinations(group, 2):
             if set(one.events) & set(other.events) and not _exclude(one, other):
                 yield (
-                    f"{other.place}: mappings '{one.id}' and '{other.id}' can both run '{action}' for one ticket "
-                    "(make a condition tell them apart)"
+                    f"{other.place}: mappings '{one.id}' and '{other.id}' can both run '{action}' "
+                    "for one ticket (make a condition tell them apart)"
                 )
 
 
@@ -201,7 +201,7 @@ def _wanted(rule: MappingRule) -> dict[str, frozenset[str]]:
     """Return the texts that each path must have, as far as the outermost conditions say."""
     wanted: dict[str, frozenset[str]] = {}
     for condition in rule.when:
-        if isinstance(condition, FieldCondition) and condition.test in (Test.EQUALS, Test.IN):
+        if isinstance(condition, FieldCondition) and condition.test in (Ask.EQUALS, Ask.IN):
             texts = frozenset(condition.texts)
             wanted[condition.path.text] = wanted.get(condition.path.text, texts) & texts
     return wanted

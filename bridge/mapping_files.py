@@ -26,7 +26,7 @@ class MappingFiles:
     warnings: tuple[str, ...] = ()
 
     def sample(self, payload: str) -> Json:
-        """Return a sample delivery; raise ConfigurationError where it cannot be read or is outside the folder."""
+        """Return a sample delivery; raise ConfigurationError where it is unreadable or outside the folder."""
         root = self.directory.resolve()
         path = (root / payload).resolve()
         if not path.is_relative_to(root):
@@ -42,16 +42,17 @@ class MappingFiles:
 
 
 def read(directory: Path, catalogue: Path) -> MappingFiles:
-    """Return the catalogue and every other *.yaml of a folder; raise ConfigurationError with every problem."""
-    problems: list[str] = []
+    """Return the catalogue and every other *.yaml; raise ConfigurationError with every problem."""
     if not directory.is_dir():
         raise ConfigurationError(
             (f"{directory}: there is no such folder (create it, or correct the setting)",)
         )
     names = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
-    for path in names:
-        if path.suffix == ".yml":
-            problems.append(f"{_name(path)}: would not be read (rename it to {path.stem}.yaml)")
+    problems = [
+        f"{_name(path)}: would not be read (rename it to {path.stem}.yaml)"
+        for path in names
+        if path.suffix == ".yml"
+    ]
     own = [path for path in names if path.suffix == ".yaml" and not _same(path, catalogue)]
     mappings = tuple((_name(path), _text(path, _name(path), problems)) for path in own)
     texts = MappingTexts(
@@ -136,10 +137,8 @@ def _ownership(directory: Path, mappings: list[Path], catalogue: Path) -> tuple[
     owners = _writers(catalogue) | _writers(catalogue.parent)
     if not editors & owners:
         return ()
-    return (
-        f"{_name(catalogue)}: whoever can write mappings can write the catalogue "
-        "(keep it in a folder of another owner)",
-    )
+    way_out = "keep it in a folder of another owner"
+    return (f"{_name(catalogue)}: whoever can write mappings can write the catalogue ({way_out})",)
 
 
 def _writers(path: Path) -> frozenset[str]:

@@ -4,7 +4,7 @@ It must not look at a ticket, nor guess what a condition that it cannot read wou
 """
 
 from bridge.mapping import conditions
-from bridge.mapping.conditions import Condition, FieldCondition, Join, JoinedCondition, Test
+from bridge.mapping.conditions import Ask, Condition, FieldCondition, Join, JoinedCondition
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.entry import Entry
 from bridge.models import Json, Repeat, SourceKind
@@ -42,17 +42,17 @@ def _condition(data: Json, spot: Spot, entry: Entry, kind: SourceKind | None) ->
 
 
 def _field_condition(data: Json, spot: Spot, entry: Entry, kind: SourceKind | None) -> FieldCondition | None:
-    test = Test(next(key for key in data if key != "field"))
+    test = Ask(next(key for key in data if key != "field"))
     asked = data[test.value]
     path = entry.path(data["field"], (*spot, "field"), kind, change=_asks_whole_change(test, data["field"]))
     if path is None:
         return None
     match test:
-        case Test.MATCHES:
+        case Ask.MATCHES:
             pattern = entry.reading.pattern(asked, (*spot, "matches"))
             return None if pattern is None else FieldCondition(path=path, test=test, pattern=pattern)
-        case Test.EXISTS | Test.CHANGED:
-            if test is Test.EXISTS and path.root not in ("ticket", "change", "actor"):
+        case Ask.EXISTS | Ask.CHANGED:
+            if test is Ask.EXISTS and path.root not in ("ticket", "change", "actor"):
                 entry.reading.key_fault(
                     (*spot, "exists"),
                     f"'exists' cannot be asked of '{path.text}' (only of ticket., change. and actor. names)",
@@ -60,10 +60,10 @@ def _field_condition(data: Json, spot: Spot, entry: Entry, kind: SourceKind | No
                 return None
             return FieldCondition(path=path, test=test, asked=asked == "true")
         case _:
-            return FieldCondition(path=path, test=test, texts=tuple(asked) if test is Test.IN else (asked,))
+            return FieldCondition(path=path, test=test, texts=tuple(asked) if test is Ask.IN else (asked,))
 
 
-def _asks_whole_change(test: Test, text: str) -> bool:
+def _asks_whole_change(test: Ask, text: str) -> bool:
     """Say whether a condition is about the change itself, not about one of its sides."""
     one_side = text.endswith((".from", ".to"))
-    return test is Test.CHANGED or (test is Test.EXISTS and text.startswith("change.") and not one_side)
+    return test is Ask.CHANGED or (test is Ask.EXISTS and text.startswith("change.") and not one_side)

@@ -13,7 +13,7 @@ from bridge.mapping.wording import shortened
 from bridge.models import ConditionTrace, EventKind, Json
 
 
-class Test(StrEnum):
+class Ask(StrEnum):
     """What a condition on a field asks."""
 
     EQUALS = "equals"
@@ -35,7 +35,7 @@ class FieldCondition:
     """A test of one value: `texts` of equals, in, contains; `pattern` of matches; `asked` of the rest."""
 
     path: Path
-    test: Test
+    test: Ask
     texts: tuple[str, ...] = ()
     pattern: Pattern | None = None
     asked: bool = True
@@ -114,13 +114,13 @@ def _trace_field(condition: FieldCondition, view: View) -> ConditionTrace:
         return ConditionTrace(
             wanted=wanted, seen=f"{name} is missing: the update names no changes", held=None
         )
-    if condition.test is Test.CHANGED:
+    if condition.test is Ask.CHANGED:
         changed = condition.path.names[1] in {change.name for change in view.event.changes}
         seen = f"{name} is {'changed' if changed else 'not changed'}"
         return ConditionTrace(wanted=wanted, seen=seen, held=changed is condition.asked)
     value = view.value(condition.path)
     seen = f"{name} is {_shown(value)}"
-    if condition.test is Test.EXISTS:
+    if condition.test is Ask.EXISTS:
         return ConditionTrace(wanted=wanted, seen=seen, held=(value is not MISSING) is condition.asked)
     held = None if isinstance(value, Missing) else _holds(condition, value)
     return ConditionTrace(wanted=wanted, seen=seen, held=held)
@@ -135,11 +135,11 @@ def _holds(condition: FieldCondition, value: Json) -> bool | None:
     """Compare a value that is there; None where its kind cannot be compared so."""
     texts = condition.texts
     match condition.test:
-        case Test.CONTAINS:
+        case Ask.CONTAINS:
             if isinstance(value, tuple):
                 return _among(value, lambda text: text == texts[0])
             return _single(value, lambda text: texts[0] in text)
-        case Test.MATCHES:
+        case Ask.MATCHES:
             pattern = condition.pattern
             assert pattern is not None
             return _among(value if isinstance(value, tuple) else (value,), pattern.anywhere)
@@ -174,16 +174,16 @@ def _shown(value: Json | Missing) -> str:
 def _wanted(condition: FieldCondition) -> str:
     quoted = [f"'{shortened(text)}'" for text in condition.texts]
     match condition.test:
-        case Test.EQUALS:
+        case Ask.EQUALS:
             return quoted[0]
-        case Test.IN:
+        case Ask.IN:
             return "one of " + shortened(", ".join(quoted), 200)
-        case Test.CONTAINS:
+        case Ask.CONTAINS:
             return f"{quoted[0]} in it"
-        case Test.MATCHES:
+        case Ask.MATCHES:
             assert condition.pattern is not None
             return f"a match of {condition.pattern.text}"
-        case Test.EXISTS:
+        case Ask.EXISTS:
             return "a value" if condition.asked else "none"
-        case Test.CHANGED:
+        case Ask.CHANGED:
             return "it changed" if condition.asked else "it unchanged"

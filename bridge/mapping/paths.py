@@ -16,6 +16,7 @@ from bridge.models import Json, Person, TicketEvent
 
 ROOTS = ("ticket", "fields", "change", "actor", "payload")
 
+_ALL_THERE_IS = "names, [], [0] and [?name=='x'] only"
 _ALLOWED = frozenset(
     {"field", "subexpression", "index_expression", "index", "projection", "flatten", "filter_projection",
      "comparator", "literal", "identity"}
@@ -56,6 +57,8 @@ class Path:
 
 def compiled(text: str) -> Path:
     """Return the path of a text; raise PathError where it is none."""
+    if "`" in text:  # JMESPath's literals, which its parser warns of before it refuses them
+        raise PathError(f"'{text}' uses more than a path may ({_ALL_THERE_IS})")
     try:
         expression = jmespath.compile(text)
     except (jmespath.exceptions.JMESPathError, RecursionError) as error:
@@ -166,7 +169,7 @@ def _refuse_beyond_language(node: Any, text: str) -> None:
         or (kind == "literal" and not isinstance(node["value"], str))
     )
     if beyond:
-        raise PathError(f"'{text}' uses more than a path may (names, [], [0] and [?name=='x'] only)")
+        raise PathError(f"'{text}' uses more than a path may ({_ALL_THERE_IS})")
 
 
 def _leading_names(tree: Any) -> tuple[tuple[str, ...], bool]:

@@ -1,5 +1,6 @@
 """Reading YAML: text stays text, every place is known, and every fault of form has its position."""
 
+# ruff: noqa: ISC004 - each row of the tables is one message, whole, so that it can be searched for
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

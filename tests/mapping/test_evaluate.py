@@ -1,5 +1,6 @@
 """What fires and what would be sent: conditions with three values, devices, parameters, portals, conflicts."""
 
+# ruff: noqa: E501, ISC004 - each row of the tables is one message, whole, so that it can be searched for
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,5 +1,6 @@
 """Loading: every problem at once, each with its place and a way out, and the tightest limit wins."""
 
+# ruff: noqa: E501, ISC004 - each row of the tables is one message, whole, so that it can be searched for
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -204,7 +205,7 @@ FAULTS = [
 def test_each_problem_has_its_place_and_the_way_out(
     load_texts: Load, mapping: str, good: str, bad: str, problem: str
 ) -> None:
-    assert mapping.count(good) == 1 or good in ("    source: jira\n",)
+    assert mapping.count(good) == 1
     assert problems(load_texts, mapping.replace(good, bad)) == (f"mappings/m1.yaml:{problem}",)
 
 
