@@ -70,8 +70,9 @@ def fit(report: Report, render: Callable[[Report, int], str], limit: int) -> str
     for length in _TEXT_LENGTHS[1:]:
         shorter = _Fitting(_trimmed(report, length), len(report.rows), render)
         if shorter.size(0) <= limit:
-            return shorter.rendered(shorter.most_rows(limit))
-    return shorter.rendered(0)
+            break
+    # The shortest texts always fit: their numbers and lengths are bounded.
+    return shorter.rendered(shorter.most_rows(limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class _Fitting:
         return _size(self.rendered(rows))
 
     def most_rows(self, limit: int) -> int:
-        """Return the most rows that fit, where none at all would fit too."""
+        """Return the most rows that fit."""
         fits, too_many = 0, len(self.report.rows) + 1
         while too_many - fits > 1:
             middle = (fits + too_many) // 2
