@@ -40,6 +40,8 @@ from bridge.ticketing import marks
 
 _SHOWN: Final = 20
 _NOT_SAID: Final = Words(what="No reason is known.", way_out="Give the run id to whoever runs the bridge.")
+_OPEN: Final = frozenset({CallState.UNKNOWN, CallState.INTENDED})
+_EXPLAINED: Final = _OPEN | {CallState.REFUSED, CallState.NOT_SENT}
 _NEVER_SENT: Final = frozenset({CallState.PLANNED, CallState.DROPPED, CallState.NOT_SENT})
 _MAYBE: Final = frozenset({EngineCode.TIMEOUT, EngineCode.UNRECOGNISED})
 
@@ -185,7 +187,7 @@ def _facts(plan: Plan, latest: tuple[Call, ...]) -> Iterator[tuple[str, str]]:
 def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[str, Tone]:
     """Say no more than the weakest part allows; a part without a word rules the whole."""
     states = {call.state for call in latest}
-    if CallState.UNKNOWN in states or CallState.INTENDED in states:
+    if states & _OPEN:
         where = " on every device" if CallState.ANSWERED in states else ""
         return f"It is not known whether the action ran{where}", Tone.WARNING
     if not outcomes:
@@ -232,7 +234,7 @@ def _engine_words(outcome: EngineOutcome) -> EngineWords:
 def _advice_on_calls(run: RunId, latest: tuple[Call, ...]) -> Iterator[str]:
     for call in latest:
         result = _result(call)
-        if call.state not in (CallState.REFUSED, CallState.UNKNOWN, CallState.NOT_SENT):
+        if call.state not in _EXPLAINED:
             continue
         words = _call_words(result)
         named = f" ({result.error_code})" if result.error_code else ""
@@ -240,7 +242,7 @@ def _advice_on_calls(run: RunId, latest: tuple[Call, ...]) -> Iterator[str]:
         if result.error_text and result.error_code:
             yield f"Nexthink said: {mask(result.error_text)}"
         yield words.way_out
-        if call.state is CallState.UNKNOWN:
+        if call.state in _OPEN:
             yield f"Then whoever runs the bridge closes it: bridge resolve {run} --ran or --not-ran."
 
 

@@ -10,7 +10,7 @@ import re2
 
 HIDDEN: Final = "(address hidden)"
 
-# In order: anything with a port in brackets, a dotted name with a port, IPv4 with or without a port, IPv6.
+# In order: anything with a port in brackets, a dotted name with a port, IPv6 (which may end in IPv4), IPv4.
 _IN_BRACKETS: Final = r"\[[^\[\]\s]+\](:[0-9]{1,5})?"
 _NAME_AND_PORT: Final = r"\b(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*:[0-9]{2,5}\b"
 _IPV4: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5}\b)?"
@@ -24,8 +24,8 @@ def mask(text: str) -> str:
     for pattern, hide in (
         (_IN_BRACKETS, _hide_host),
         (_NAME_AND_PORT, _hide_all),
-        (_IPV4, _hide_all),
         (_IPV6, _hide_address),
+        (_IPV4, _hide_all),
     ):
         encodable = re2.sub(pattern, hide, encodable)
     return str(encodable)
@@ -44,8 +44,10 @@ def _hide_host(match: Any) -> str:
 
 def _hide_address(match: Any) -> str:
     whole = str(match.group(0))
-    bare = whole.rstrip(":.")  # the punctuation of the sentence
-    return HIDDEN + whole[len(bare) :] if _is_address(bare) else whole
+    for bare in (whole, whole.rstrip("."), whole.rstrip(":.")):  # the rest may be the sentence's punctuation
+        if _is_address(bare):
+            return HIDDEN + whole[len(bare) :]
+    return whole
 
 
 def _is_address(text: str) -> bool:

@@ -1,30 +1,20 @@
 """Values that the tests of the Nexthink dialects start from."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bridge.models import (
-    CommentStyle,
     Device,
-    DeviceFence,
     DeviceKey,
     DeviceUid,
     Engine,
     EngineChoice,
     EngineUid,
-    IfSeveral,
-    IfSomeMissing,
-    MappingId,
-    Mode,
     Part,
     Plan,
     PortalName,
-    Repeat,
-    SourceName,
-    TicketRef,
 )
 from bridge.nexthink import PortalConfig
 
@@ -76,36 +66,15 @@ def part() -> Callable[..., Part]:
 
 
 @pytest.fixture
-def plan() -> Callable[..., Plan]:
-    """Make a plan from what differs."""
+def plan(make_plan: Callable[..., Plan]) -> Callable[..., Plan]:
+    """Make a plan for one device by its name, where it is found, from what differs."""
 
     def make(**fields: Any) -> Plan:
         given: dict[str, Any] = {
-            "mapping": MappingId("office"),
-            "mapping_set": "set",
-            "mode": Mode.LIVE,
-            "repeat": Repeat.NEVER,
-            "action": "repair-office",
-            "title": "Repair Microsoft Office",
-            "remote_action_uid": "07844969-1889-4de3-9026-020af94be855",
-            "portal": PortalName("main"),
             "devices": ("WS-1",),
             "by": DeviceKey.NAME,
-            "fence": DeviceFence(),
-            "if_several": IfSeveral.STOP,
-            "if_some_missing": IfSomeMissing.STOP,
-            "max_devices": 5,
             "engine_choice": EngineChoice.WHERE_FOUND,
-            "engines": (),
-            "params": (),
-            "timeout_seconds": 60,
-            "repeatable": False,
-            "max_age": timedelta(hours=1),
-            "style": CommentStyle(),
-            "ticket": TicketRef(source=SourceName("jira"), uid="1", key="SUP-1"),
-            "asked_by": None,
-            "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
         }
-        return Plan(**{**given, **fields})
+        return make_plan(**{**given, **fields})
 
     return make
