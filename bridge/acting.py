@@ -4,11 +4,12 @@ It must not decide what an answer means, nor compose words; the dialect and `com
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from bridge import comments, retries
+from bridge import comments, consequences, retries
 from bridge.connections import Connections, Portal
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
 from bridge.ledger import Ledger, Tx, sending, sessions, working
@@ -42,14 +43,12 @@ DEADLINE_MARGIN = 10.0
 # Seconds for what lies between two clock readings; an attempt is over for certain after all three.
 SLACK_SECONDS = 5.0
 
-# Answers that would be the same for every run of the portal, until a person has mended something (S6).
-PAUSING = frozenset({Reason.UNAUTHORIZED, Reason.NO_PERMISSION, Reason.NO_ENGINES_TO_TARGET})
-
 
 class Acting:
     """The acting use case. `boot_clock` counts suspension; `jitter` gives a number in [0, 1).
 
     `noted` is told how each call to a portal ended, for the worker's care of portals that do not answer.
+    `stopping` says that nothing more is begun: the parts of a run that are left wait for another worker.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Acting:
         boot_clock: Callable[[], float],
         jitter: Callable[[], float],
         noted: Callable[[PortalName, CallResult], None],
+        stopping: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -70,6 +70,7 @@ class Acting:
         self._boot_clock = boot_clock
         self._jitter = jitter
         self._noted = noted
+        self._stopping = stopping
 
     def act(self, run: Run) -> None:
         """Take a claimed run as far as it goes now; every way out leaves it in a recorded state."""
@@ -155,6 +156,9 @@ class Acting:
             following = self._send(run, plan, portal, admission.call, admission.calls, began)
             if following.state is not RunState.SENDING:
                 return
+            if self._stopping():
+                self._give_back(run, timedelta(), None)
+                return
             parts, first = (), False
 
     def _not_admitted(self, run: Run, verdict: Verdict, *, first: bool) -> None:
@@ -200,12 +204,22 @@ class Acting:
             attempt=call.attempt,
         )
         # Nothing is read between here and the record: an answer in hand must not depend on a look (S8).
-        calls = tuple(_answered(each, result) if each == call else each for each in calls)
+        calls = tuple(
+            replace(each, state=result.state, result=result) if each == call else each for each in calls
+        )
         return self._record(run, plan, call, result, calls)
 
     def _record(self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]) -> Next:
         """Record an answer, also where the run was lost meanwhile (S8)."""
-        following = self._following(run, plan, call, result, calls)
+        following = consequences.of_answer(
+            run,
+            call,
+            result,
+            calls,
+            now=self._clock(),
+            jitter=self._jitter(),
+            owe=lambda occasion, n, report: self._owed(run, occasion, n, report),
+        )
         try:
             self._ledger.persist(sending.answer, run=run, call=call, result=result, following=following)
         except LostOwnership:
@@ -215,52 +229,11 @@ class Acting:
         return following
 
     def _close_late(self, run: Run, plan: Plan, calls: tuple[Call, ...]) -> None:
-        late = _ended_state(calls)
+        late = consequences.ended_state(calls)
         if late is not RunState.UNKNOWN:
             report = comments.late(run.id, plan, calls)
-            comment = self._owed(run, Occasion.RESOLVED, _newest(calls), report)
+            comment = self._owed(run, Occasion.RESOLVED, consequences.newest_attempt(calls), report)
             self._ledger.persist(sending.close_unknown, run=run.id, state=late, comment=comment)
-
-    def _following(
-        self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]
-    ) -> Next:
-        if result.state is CallState.ANSWERED and any(each.state is CallState.PLANNED for each in calls):
-            return Next(state=RunState.SENDING)
-        if result.state is CallState.NOT_SENT or result.reason is Reason.RATE_LIMITED:
-            return self._again(run, plan, call, result, calls)
-        if result.reason in PAUSING:
-            # The same call stands ready; the next claim finds the portal paused and holds the run (S6).
-            return Next(state=RunState.QUEUED, reason=result.reason, again=True, pause=plan.portal)
-        return self._final(run, plan, result, calls)
-
-    def _again(self, run: Run, plan: Plan, call: Call, result: CallResult, calls: tuple[Call, ...]) -> Next:
-        now = self._clock()
-        again = retries.decide(
-            retries.calls(plan.max_age),
-            call.attempt,
-            now,
-            first_at=plan.occurred_at,
-            jitter=self._jitter(),
-            retry_after=result.retry_after,
-        )
-        if isinstance(again, retries.GiveUp):
-            return self._final(run, plan, result, calls)
-        delay = max(again.at - now, timedelta())
-        return Next(state=RunState.QUEUED, reason=result.reason, again=True, delay=delay)
-
-    def _final(self, run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...]) -> Next:
-        state = _ended_state(calls)
-        occasion = {
-            RunState.ANSWERED: Occasion.ANSWERED,
-            RunState.UNKNOWN: Occasion.UNKNOWN,
-        }.get(state, Occasion.REFUSED)
-        report = comments.answered(run.id, plan, calls)
-        return Next(
-            state=state,
-            reason=result.reason,
-            detail=result.error_code,
-            comment=self._owed(run, occasion, _newest(calls), report),
-        )
 
     def _give_back(self, run: Run, delay: timedelta, reason: Reason | None) -> None:
         self._ledger.persist(working.give_back, run=run, delay=delay, reason=reason)
@@ -304,27 +277,3 @@ def _standing(tx: Tx, *, run: Run, portal: PortalName) -> tuple[tuple[Call, ...]
 
 def _not_configured(plan: Plan) -> str:
     return f"portal {plan.portal} is not configured any more"
-
-
-def _answered(call: Call, result: CallResult) -> Call:
-    return Call(
-        run=call.run,
-        part=call.part,
-        attempt=call.attempt,
-        state=result.state,
-        intended_at=call.intended_at,
-        latest_end=call.latest_end,
-        result=result,
-    )
-
-
-def _newest(calls: tuple[Call, ...]) -> int:
-    return max(call.attempt for call in calls)
-
-
-def _ended_state(calls: tuple[Call, ...]) -> RunState:
-    """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was."""
-    newest = {call.part.number: call.state for call in calls if call.state is not CallState.DROPPED}
-    if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
-        return RunState.UNKNOWN
-    return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED

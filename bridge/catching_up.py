@@ -12,7 +12,7 @@ import structlog
 
 from bridge.connections import Connections
 from bridge.errors import BridgeError, LostOwnership
-from bridge.ledger import Ledger, accepting
+from bridge.ledger import Ledger, accepting, in_force
 from bridge.models import NoResponse, Person, SourceName
 from bridge.receiving import Receiving
 from bridge.telling import REQUEST_SECONDS
@@ -68,7 +68,7 @@ class CatchingUp:
                 continue
             account = source.system.read_account(response)
             if isinstance(account, Person):
-                self._ledger.write(accepting.put_account, source=name, person=account)
+                self._ledger.write(in_force.put_account, source=name, person=account)
             else:
                 log.warning("account.not_known", source=name, reason=account.reason)
 

@@ -12,7 +12,7 @@ import structlog
 
 from bridge.connections import Connections
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
-from bridge.ledger import Ledger, Tx, accepting
+from bridge.ledger import Ledger, Tx, in_force
 from bridge.mapping.language import MappingSet
 from bridge.mapping_files import MappingFiles, Watcher
 from bridge.models import Person, SourceName
@@ -103,22 +103,22 @@ class Watching:
             accepted, texts = self._check(files)
         except ConfigurationError as error:
             log.error("mappings.refused", count=len(error.problems))  # noqa: TRY400 - no traceback: expected
-            self._ledger.write(accepting.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
+            self._ledger.write(in_force.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
             return
         self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())
         log.info("mappings.accepted", mapping_set=accepted.hash)
 
     def _take_what_is_in_force(self) -> None:
-        set_hash, self._accounts = self._ledger.read(_in_force)
+        set_hash, self._accounts = self._ledger.read(_now_in_force)
         if set_hash is not None and (self._mapping_set is None or self._mapping_set.hash != set_hash):
-            self._mapping_set = self._load(self._ledger.read(accepting.mapping_texts, set_hash=set_hash))
+            self._mapping_set = self._load(self._ledger.read(in_force.mapping_texts, set_hash=set_hash))
 
 
 def _put_in_force(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
-    if accepting.mapping_set_in_force(tx) != set_hash:
-        accepting.accept_mapping_set(tx, set_hash=set_hash, texts=texts, by=by)
-    accepting.drop_fact(tx, name=REFUSED_FACT)
+    if in_force.mapping_set_in_force(tx) != set_hash:
+        in_force.accept_mapping_set(tx, set_hash=set_hash, texts=texts, by=by)
+    in_force.drop_fact(tx, name=REFUSED_FACT)
 
 
-def _in_force(tx: Tx) -> tuple[str | None, Mapping[SourceName, Person]]:
-    return accepting.mapping_set_in_force(tx), accepting.own_accounts(tx)
+def _now_in_force(tx: Tx) -> tuple[str | None, Mapping[SourceName, Person]]:
+    return in_force.mapping_set_in_force(tx), in_force.own_accounts(tx)

@@ -49,6 +49,7 @@ class Worker:
         max_in_flight: int,
         comment_senders: int,
         beat_seconds: float,
+        stopping: threading.Event,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -61,7 +62,7 @@ class Worker:
         self._max_in_flight = max_in_flight
         self._comment_senders = comment_senders
         self._beat_seconds = beat_seconds
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._in_flight: dict[RunId, PortalName] = {}
         self._claim_in_doubt = False

@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy import RowMapping, func, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import PERSON, PLAN, TICKET, to_text
+from bridge.ledger.codec import PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import accounts, deliveries, facts, history, mapping_sets, refused_webhooks, runs
+from bridge.ledger.tables import deliveries, history, refused_webhooks, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
     Delivery,
@@ -23,7 +23,6 @@ from bridge.models import (
     MappingId,
     Mode,
     OwedComment,
-    Person,
     Plan,
     RunId,
     RunState,
@@ -36,8 +35,6 @@ UNTIMED_REPEAT = timedelta(minutes=10)
 # The guard that holds whatever else fails (A3): so many runs of a ticket and mapping in an hour.
 LOOP_RUNS = 3
 LOOP_WINDOW = timedelta(hours=1)
-
-MAPPING_SET_FACT = "mapping_set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,63 +225,6 @@ def count_refusals(tx: Tx, counted: dict[tuple[SourceName, Reason], int]) -> Non
                 set_={"count": refused_webhooks.c.count + count, "last_at": tx.now},
             )
         )
-
-
-def accept_mapping_set(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
-    """Keep a mapping set and put it in force for every process (A5)."""
-    tx.connection.execute(
-        tx.insert(mapping_sets)
-        .values(hash=set_hash, texts=texts, accepted_at=tx.now, accepted_by=by)
-        .on_conflict_do_nothing()
-    )
-    put_fact(tx, name=MAPPING_SET_FACT, value=set_hash)
-
-
-def mapping_set_in_force(tx: Tx) -> str | None:
-    """Return the hash of the mapping set in force; None where none was ever accepted."""
-    return get_fact(tx, name=MAPPING_SET_FACT)
-
-
-def mapping_texts(tx: Tx, *, set_hash: str) -> str:
-    """Return the texts of a mapping set as JSON."""
-    found = tx.connection.execute(select(mapping_sets.c.texts).where(mapping_sets.c.hash == set_hash))
-    return str(found.scalar_one())
-
-
-def put_account(tx: Tx, *, source: SourceName, person: Person) -> None:
-    """Remember our own account in a ticket system."""
-    values = {"person": to_text(PERSON, person), "asked_at": tx.now}
-    tx.connection.execute(
-        tx.insert(accounts)
-        .values(source=source, **values)
-        .on_conflict_do_update(index_elements=["source"], set_=values)
-    )
-
-
-def own_accounts(tx: Tx) -> dict[SourceName, Person]:
-    """Return our own account for each source where it is known."""
-    rows = tx.connection.execute(select(accounts.c.source, accounts.c.person))
-    return {SourceName(source): PERSON.validate_json(person) for source, person in rows}
-
-
-def put_fact(tx: Tx, *, name: str, value: str) -> None:
-    """Write something that the ledger knows of itself."""
-    values = {"value": value, "at": tx.now}
-    tx.connection.execute(
-        tx.insert(facts)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )
-
-
-def drop_fact(tx: Tx, *, name: str) -> None:
-    """Forget something that does not hold any more."""
-    tx.connection.execute(delete(facts).where(facts.c.name == name))
-
-
-def get_fact(tx: Tx, *, name: str) -> str | None:
-    """Return something that the ledger knows of itself."""
-    return tx.connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
 
 
 def pending(tx: Tx, *, limit: int) -> tuple[tuple[DeliveryId, Delivery], ...]:

@@ -12,6 +12,7 @@ from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
+from bridge.ledger.in_force import put_fact
 from bridge.ledger.outbox import owe, suspect_all_owed
 from bridge.ledger.tables import calls, facts, history, runs, sessions
 from bridge.ledger.working import calls_of
@@ -59,8 +60,8 @@ def open_session(tx: Tx, *, session: SessionId, host: str, pid: int) -> bool:
     tx.connection.execute(
         sessions.insert().values(id=session, host=host, pid=pid, beat=0, started_at=tx.now, beat_at=tx.now)
     )
-    _put(tx, PLACE_FACT, place)
-    _put(tx, BEAT_FACT, session)
+    put_fact(tx, name=PLACE_FACT, value=place)
+    put_fact(tx, name=BEAT_FACT, value=session)
     return moved or silent
 
 
@@ -90,7 +91,7 @@ def beat(tx: Tx, *, session: SessionId) -> bool:
         .values(beat=sessions.c.beat + 1, beat_at=tx.now)
         .returning(sessions.c.beat)
     ).scalar()
-    _put(tx, BEAT_FACT, session)
+    put_fact(tx, name=BEAT_FACT, value=session)
     return moved is not None
 
 
@@ -185,13 +186,4 @@ def _give_back(tx: Tx, run: Run, *, crashes: int, delay: timedelta) -> None:
     )
     tx.connection.execute(
         history.insert().values(run=run.id, at=tx.now, event=RunState.QUEUED, detail=Reason.WORKER_LOST)
-    )
-
-
-def _put(tx: Tx, name: str, value: str) -> None:
-    values = {"value": value, "at": tx.now}
-    tx.connection.execute(
-        tx.insert(facts)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
     )

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import accepting, queries
+from bridge.ledger import accepting, in_force, queries
 from bridge.models import DeliveryId, RunState
 
 
@@ -86,8 +86,8 @@ def test_a4_a_pending_delivery_is_judged_once(ledger, make_delivery, make_run):
 
 
 def test_a5_the_set_in_force_is_a_row_that_an_older_set_can_come_back_to(ledger):
-    assert ledger.read(accepting.mapping_set_in_force) is None
+    assert ledger.read(in_force.mapping_set_in_force) is None
     for set_hash in ("1", "2", "1"):
-        ledger.write(accepting.accept_mapping_set, set_hash=set_hash, texts=f"texts {set_hash}", by="host")
-    assert ledger.read(accepting.mapping_set_in_force) == "1"
-    assert ledger.read(accepting.mapping_texts, set_hash="1") == "texts 1"
+        ledger.write(in_force.accept_mapping_set, set_hash=set_hash, texts=f"texts {set_hash}", by="host")
+    assert ledger.read(in_force.mapping_set_in_force) == "1"
+    assert ledger.read(in_force.mapping_texts, set_hash="1") == "texts 1"

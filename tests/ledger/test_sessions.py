@@ -140,7 +140,7 @@ def test_w7_a_restored_or_moved_ledger_holds_unfinished_runs_until_a_person_rele
 
 
 def move_ledger(tx):
-    from bridge.ledger.accepting import put_fact
+    from bridge.ledger.in_force import put_fact
 
     put_fact(tx, name=sessions.PLACE_FACT, value="another place")
 

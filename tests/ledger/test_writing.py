@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import event, text
 
 from bridge.errors import ConfigurationError, LedgerUnavailable, NotPossible
-from bridge.ledger import Ledger, accepting, connecting, migrating
+from bridge.ledger import Ledger, connecting, in_force, migrating
 from bridge.ledger.tables import METADATA
 
 
 def put(tx, *, number):
-    accepting.put_fact(tx, name=f"fact-{number}", value="x")
+    in_force.put_fact(tx, name=f"fact-{number}", value="x")
     if number % 7 == 0:
         raise NotPossible(f"{number} is refused")
 
@@ -81,11 +81,11 @@ def test_a_locked_database_is_told_within_the_time_and_does_not_stop_reads(tmp_p
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerUnavailable):
         ledger.write(put, number=1)
-    assert ledger.read(accepting.get_fact, name="fact-1") is None
+    assert ledger.read(in_force.get_fact, name="fact-1") is None
     other.execute("ROLLBACK")
     other.close()
     assert ledger.persist(put, number=2) is None
-    assert ledger.read(accepting.get_fact, name="fact-2") == "x"
+    assert ledger.read(in_force.get_fact, name="fact-2") == "x"
     ledger.stop()
 
 

@@ -6,20 +6,21 @@ It must not decide anything that a reader of the settings could not see coming.
 import os
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, TypeAdapter
+from pydantic import TypeAdapter
 
 from bridge import mapping_files
 from bridge.acting import DEADLINE_MARGIN, FIRST_BYTE_SECONDS, Acting
+from bridge.bootstrap.outside import Connecting, connect, system
 from bridge.catching_up import CatchingUp
 from bridge.checking import CheckResult, check
-from bridge.connections import Connections, Portal, Source
 from bridge.errors import ConfigurationError
 from bridge.ledger import Ledger
 from bridge.ledger.connecting import open_database
@@ -33,26 +34,22 @@ from bridge.models import (
     Ignored,
     Json,
     PortalName,
-    SourceKind,
     SourceName,
     TicketEvent,
 )
-from bridge.nexthink import PortalConfig
 from bridge.operations import Operations
 from bridge.portal_care import PortalCare
 from bridge.receiving import Receiving
 from bridge.resolving import Later, Resolving
-from bridge.settings import LiveSettings, PortalSettings, Settings, SourceSettings
+from bridge.settings import LiveSettings, Settings
 from bridge.telling import Telling
-from bridge.ticketing import TicketSystem, proofs
-from bridge.ticketing.jira import Jira, JiraConfig
-from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
-from bridge.transport import Transport, boot_clock
+from bridge.transport import boot_clock
 from bridge.undertaking import Undertaking
 from bridge.watching import Watching
 from bridge.worker import Worker
 
 _TEXTS = TypeAdapter(MappingTexts)
+WRITE_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +79,9 @@ def read_live_settings(environ: Mapping[str, str] | None = None) -> LiveSettings
     return LiveSettings(os.environ if environ is None else environ, Path(".env"))
 
 
-def open_ledger(settings: Settings, *, migrating: bool = False) -> Ledger:
+def open_ledger(
+    settings: Settings, *, migrating: bool = False, write_timeout: float = WRITE_TIMEOUT
+) -> Ledger:
     """Open the ledger at the schema of this code; raise ConfigurationError for any other.
 
     A SQLite file that does not exist yet is made; `migrating` brings an older schema up to date.
@@ -92,19 +91,22 @@ def open_ledger(settings: Settings, *, migrating: bool = False) -> Ledger:
     if migrating or (engine.dialect.name == "sqlite" and not Path(database).exists()):
         migrate(engine)
     require_schema(engine)
-    return Ledger(engine, clock=utc_now)
+    return Ledger(engine, clock=utc_now, write_timeout=write_timeout)
 
 
-def open_bridge(live: LiveSettings) -> Bridge:
-    """Construct the use cases; raise ConfigurationError where the settings cannot work."""
+def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> Bridge:
+    """Construct the use cases; raise ConfigurationError where the settings cannot work.
+
+    `write_timeout` is how many seconds a caller waits for a commit before it is told that there was none.
+    """
     settings = live.current()
-    ledger = open_ledger(settings)
+    ledger = open_ledger(settings, write_timeout=write_timeout)
     watching = Watching(
         ledger=ledger,
         watcher=Watcher(settings.mappings, settings.catalogue_file),
         check=lambda files: _accepted(settings, files),
         load=lambda texts: language.load(_TEXTS.validate_json(texts), load_context(settings)),
-        connect=_Connecting(live).changed,
+        connect=Connecting(live).changed,
         connections=connect(settings),
     )
     receiving = Receiving(
@@ -129,6 +131,7 @@ def make_worker(bridge: Bridge) -> Worker:
     settings = bridge.settings.current()
     connections = bridge.watching.connections
     portal_care = PortalCare(probe=_probe(bridge.resolving), monotonic=time.monotonic)
+    stopping = threading.Event()
     # Chance spreads retries; nothing secret depends on it.
     jitter = random.Random().random  # noqa: S311 - see above
     return Worker(
@@ -142,6 +145,7 @@ def make_worker(bridge: Bridge) -> Worker:
             boot_clock=boot_clock,
             jitter=jitter,
             noted=portal_care.note,
+            stopping=stopping.is_set,
         ),
         telling=Telling(ledger=bridge.ledger, connections=connections, clock=utc_now, jitter=jitter),
         undertaking=Undertaking(
@@ -162,6 +166,7 @@ def make_worker(bridge: Bridge) -> Worker:
         max_in_flight=settings.max_in_flight,
         comment_senders=settings.comment_senders,
         beat_seconds=settings.beat_seconds,
+        stopping=stopping,
     )
 
 
@@ -192,21 +197,6 @@ def load_context(settings: Settings) -> LoadContext:
     )
 
 
-def connect(settings: Settings) -> Connections:
-    """Construct the dialect and the transport of every source and portal; raise ConfigurationError."""
-    problems = [
-        f"BRIDGE_SOURCES__{source.name.upper()}__SECRETS: {problem}"
-        for source in settings.sources
-        for problem in proofs.problems(_proof(source))
-    ]
-    if problems:
-        raise ConfigurationError(tuple(problems))
-    return Connections(
-        sources={source.name: _source(source) for source in settings.sources},
-        portals={portal.name: _portal(settings, portal) for portal in settings.portals},
-    )
-
-
 def utc_now() -> datetime:
     """Return this host's time."""
     return datetime.now(UTC)
@@ -233,22 +223,6 @@ def _paused_here(settings: Settings) -> Callable[[], bool]:
     return paused
 
 
-class _Connecting:
-    """Constructs the connections again when the settings in force are others than the last time."""
-
-    def __init__(self, live: LiveSettings) -> None:
-        self._live = live
-        self._last = live.current()
-
-    def changed(self) -> Connections | None:
-        """Return new connections, or None where nothing changed."""
-        settings = self._live.current()
-        if settings is self._last:
-            return None
-        self._last = settings
-        return connect(settings)
-
-
 def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]:
     result = _check(settings, files)
     if result.problems or result.mapping_set is None:
@@ -257,7 +231,7 @@ def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]
 
 
 def _check(settings: Settings, files: MappingFiles) -> CheckResult:
-    systems = {source.name: _system(source) for source in settings.sources}
+    systems = {source.name: system(source) for source in settings.sources}
 
     def parse(source: SourceName, payload: Json) -> TicketEvent | Ignored:
         delivery = Delivery(
@@ -266,50 +240,3 @@ def _check(settings: Settings, files: MappingFiles) -> CheckResult:
         return systems[source].parse_event(delivery)
 
     return check(files, load_context(settings), parse)
-
-
-def _source(settings: SourceSettings) -> Source:
-    return Source(
-        system=_system(settings),
-        transport=Transport(ca_file=settings.ca_file),
-        max_body_bytes=settings.max_body_bytes,
-    )
-
-
-def _system(settings: SourceSettings) -> TicketSystem:
-    if settings.kind is SourceKind.JIRA:
-        return Jira(
-            config=JiraConfig(source=settings.name, proof=_proof(settings), **_shared(JiraConfig, settings))
-        )
-    return ServiceNow(
-        config=ServiceNowConfig(
-            source=settings.name, proof=_proof(settings), **_shared(ServiceNowConfig, settings)
-        )
-    )
-
-
-def _proof(settings: SourceSettings) -> proofs.Proof:
-    kind = proofs.PROOFS[settings.verify.value]
-    return kind(**_shared(kind, settings))
-
-
-def _portal(settings: Settings, portal: PortalSettings) -> Portal:
-    return Portal(
-        config=PortalConfig(**_shared(PortalConfig, portal)),
-        transport=Transport(ca_file=portal.ca_file),
-        max_in_flight=settings.in_flight_of(portal),
-    )
-
-
-def _shared(kind: Any, settings: SourceSettings | PortalSettings) -> dict[str, Any]:
-    """Return what a dialect's configuration takes from the settings: the fields that bear the same name."""
-    names = {field.name for field in fields(kind)} - {"source", "proof"}
-    return {name: _plain(getattr(settings, name)) for name in names if hasattr(settings, name)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, tuple):
-        return tuple(map(_plain, value))
-    return value

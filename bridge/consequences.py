@@ -1,0 +1,75 @@
+"""Decides what the answer of a call makes of its run: on, again, held back, or ended and told.
+
+It must not read a clock or the ledger, nor send; everything that it needs is an argument.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from bridge import comments, retries
+from bridge.errors import Reason
+from bridge.ledger.sending import Next
+from bridge.models import Call, CallResult, CallState, Occasion, OwedComment, Plan, Report, Run, RunState
+
+# Answers that would be the same for every run of the portal, until a person has mended something (S6).
+PAUSING = frozenset({Reason.UNAUTHORIZED, Reason.NO_PERMISSION, Reason.NO_ENGINES_TO_TARGET})
+
+Owe = Callable[[Occasion, int, Report], OwedComment]
+
+
+def of_answer(
+    run: Run,
+    call: Call,
+    result: CallResult,
+    calls: tuple[Call, ...],
+    *,
+    now: datetime,
+    jitter: float,
+    owe: Owe,
+) -> Next:
+    """Return what follows; `calls` are all of the run, `call` among them with its result already."""
+    plan = run.plan
+    assert plan is not None
+    if result.state is CallState.ANSWERED and any(each.state is CallState.PLANNED for each in calls):
+        return Next(state=RunState.SENDING)
+    if result.state is CallState.NOT_SENT or result.reason is Reason.RATE_LIMITED:
+        again = retries.decide(
+            retries.calls(plan.max_age),
+            call.attempt,
+            now,
+            first_at=plan.occurred_at,
+            jitter=jitter,
+            retry_after=result.retry_after,
+        )
+        if isinstance(again, retries.RetryAt):
+            delay = max(again.at - now, timedelta())
+            return Next(state=RunState.QUEUED, reason=result.reason, again=True, delay=delay)
+    if result.reason in PAUSING:
+        # The same call stands ready; the next claim finds the portal paused and holds the run (S6).
+        return Next(state=RunState.QUEUED, reason=result.reason, again=True, pause=plan.portal)
+    return _ending(run, plan, result, calls, owe)
+
+
+def _ending(run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...], owe: Owe) -> Next:
+    state = ended_state(calls)
+    occasions = {RunState.ANSWERED: Occasion.ANSWERED, RunState.UNKNOWN: Occasion.UNKNOWN}
+    report = comments.answered(run.id, plan, calls)
+    return Next(
+        state=state,
+        reason=result.reason,
+        detail=result.error_code,
+        comment=owe(occasions.get(state, Occasion.REFUSED), newest_attempt(calls), report),
+    )
+
+
+def newest_attempt(calls: tuple[Call, ...]) -> int:
+    """Return the highest attempt of any part."""
+    return max(call.attempt for call in calls)
+
+
+def ended_state(calls: tuple[Call, ...]) -> RunState:
+    """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was."""
+    newest = {call.part.number: call.state for call in calls if call.state is not CallState.DROPPED}
+    if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
+        return RunState.UNKNOWN
+    return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED
