@@ -3,6 +3,6 @@
 It must not configure anything; gunicorn.conf.py and the environment do.
 """
 
-from bridge.bootstrap import create_app
+from bridge.serving import create_app
 
 app = create_app()

@@ -1,0 +1,63 @@
+"""Constructs the web process: the use cases, their vitals, and the application in front of them.
+
+It must not start a thread: gunicorn does that in each worker process, through `WebProcess`.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge import logs, web
+from bridge.bootstrap import Bridge, open_bridge, read_live_settings, utc_now
+from bridge.undertaking import DEAD_AFTER_BEATS
+from bridge.vitals import Vitals
+
+# A sender waits 10 to 30 seconds: it is told of a ledger that stands still while it still listens.
+WRITE_TIMEOUT = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebProcess:
+    """What runs behind the application in one web process."""
+
+    bridge: Bridge
+    vitals: Vitals
+
+    def start(self) -> None:
+        """Start the writing thread, learn what is in force, and look at the ledger from then on."""
+        self.bridge.start()
+        self.vitals.start()
+
+    def stop(self) -> None:
+        """Write what is queued and let go of everything."""
+        self.vitals.stop()
+        self.bridge.stop()
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
+    """Return the application; `app.extensions["bridge"]` is its WebProcess, to be started before use.
+
+    Raises ConfigurationError where the settings cannot work.
+    """
+    live = read_live_settings(environ)
+    settings = live.current()
+    logs.configure(settings.log_level)
+    bridge = open_bridge(live, write_timeout=WRITE_TIMEOUT)
+    vitals = Vitals(
+        ledger=bridge.ledger,
+        sources=lambda: bridge.watching.connections().sources,
+        monotonic=time.monotonic,
+        worker_seconds=DEAD_AFTER_BEATS * settings.beat_seconds,
+    )
+    app = web.create_app(
+        receiving=bridge.receiving,
+        connections=bridge.watching.connections,
+        ledger=bridge.ledger,
+        vitals=vitals,
+        has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
+        clock=utc_now,
+        threads=settings.web_threads,
+        with_page=settings.page,
+    )
+    app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals)
+    return app
