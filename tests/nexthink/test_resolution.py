@@ -276,3 +276,8 @@ def test_s7_every_device_is_in_one_part_and_goes_to_its_own_engines(
         for device in part.devices:
             assert set(part.engines or ()) == set(device.engines)
     assert [part.number for part in made] == list(range(1, len(made) + 1))
+
+
+def test_a_plan_without_devices_is_a_problem(plan: Make, engine: Make) -> None:
+    assert_problem(without_lookup(plan(devices=(), by=DeviceKey.UID), ()), Reason.NO_DEVICE)
+    assert_problem(chosen(plan(devices=()), (engine("a"),)), Reason.NO_DEVICE)

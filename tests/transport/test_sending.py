@@ -12,7 +12,7 @@ import pytest
 
 from bridge.errors import ConfigurationError, Reason
 from bridge.models import HttpRequest, HttpResponse, NoResponse
-from bridge.transport import MAX_BODY, Transport, boot_clock
+from bridge.transport import MAX_BODY, MAX_IDLE_LINES, Transport, boot_clock
 
 Serve = Callable[..., Any]
 
@@ -523,3 +523,19 @@ def test_concurrent_requests_each_have_a_line(serve: Serve, transport: Transport
     for thread in threads:
         thread.join()
     assert [type(answer) for answer in answers] == [HttpResponse] * 8
+
+
+def test_idle_lines_are_capped_and_the_oldest_is_closed(serve: Serve, transport: Transport) -> None:
+    hung_up = threading.Event()
+
+    def until_closed(visit: Any) -> None:
+        good(visit)  # returns when the client closes
+        hung_up.set()
+
+    oldest = serve(until_closed)
+    transport.send(post(oldest.url), deadline=5)
+    for _ in range(MAX_IDLE_LINES - 1):
+        transport.send(post(serve(good).url), deadline=5)
+    assert not hung_up.is_set()
+    transport.send(post(serve(good).url), deadline=5)
+    assert hung_up.wait(2)
