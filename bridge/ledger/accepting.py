@@ -162,8 +162,9 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[RunId, ..
 
 
 def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
-    looping = new.state is RunState.QUEUED and _runs_in_the_last_hour(tx, new) >= LOOP_RUNS
-    state, reason = (RunState.HELD, Reason.LOOP) if looping else (new.state, new.reason)
+    looping = _runs_in_the_last_hour(tx, new) >= LOOP_RUNS
+    held = looping and new.state is RunState.QUEUED
+    state, reason = (RunState.HELD, Reason.LOOP) if held else (new.state, new.reason)
     ended = state in {RunState.RECORDED, RunState.REFUSED}
     made = tx.connection.execute(
         tx.insert(runs)
@@ -194,7 +195,7 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
         return False
     tx.connection.execute(history.insert().values(run=new.id, at=tx.now, event=state, detail=reason))
     tx.count("run", new.mapping, state)
-    # A held loop is told nobody: the comment would be the next event of the loop.
+    # A loop is told nobody: the comment would be its next event.
     if new.comment is not None and not looping:
         owe(tx, run=new.id, ticket=new.ticket, comment=new.comment)
     return True

@@ -66,21 +66,25 @@ def open_session(tx: Tx, *, session: SessionId, host: str, pid: int) -> bool:
 
 
 def hold_everything(tx: Tx) -> int:
-    """Hold every unfinished run until a person releases it: more may have been sent than is known (W7)."""
-    held = tx.connection.execute(
-        update(runs)
-        .where(runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED)))
-        .values(state=RunState.HELD, reason=Reason.RESTORED, owner=None)
-        .returning(runs.c.id)
-    ).scalars()
-    count = 0
+    """Hold every unfinished run until a person releases it: more may have been sent than is known (W7).
+
+    A run whose call is open stays as it is: it ends answered or unknown.
+    """
+    unfinished = tx.connection.execute(
+        select(runs).where(runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)))
+    ).mappings()
+    held = [run for run in map(run_of, unfinished) if not _open_call(tx, run)]
     for run in held:
-        count += 1
         tx.connection.execute(
-            history.insert().values(run=run, at=tx.now, event=RunState.HELD, detail=Reason.RESTORED)
+            update(runs)
+            .where(runs.c.id == run.id)
+            .values(state=RunState.HELD, reason=Reason.RESTORED, owner=None)
+        )
+        tx.connection.execute(
+            history.insert().values(run=run.id, at=tx.now, event=RunState.HELD, detail=Reason.RESTORED)
         )
     suspect_all_owed(tx)
-    return count
+    return len(held)
 
 
 def beat(tx: Tx, *, session: SessionId) -> bool:

@@ -71,6 +71,17 @@ def test_a3_the_fourth_run_of_a_ticket_and_mapping_in_an_hour_is_held_and_told_n
     assert ledger.read(queries.run_story, run="r4").run.state is RunState.QUEUED
 
 
+def test_a3_an_announcement_that_loops_is_told_three_times_an_hour_at_most(
+    ledger, accept, make_run, make_comment
+):
+    for number in range(5):
+        run = f"r{number}"
+        accept(make_run(run, key=run, state=RunState.RECORDED, comment=make_comment(run)))
+    stories = [ledger.read(queries.run_story, run=f"r{number}") for number in range(5)]
+    assert [story.run.state for story in stories] == [RunState.RECORDED] * 5
+    assert [len(story.comments) for story in stories] == [1, 1, 1, 0, 0]
+
+
 def test_a4_a_pending_delivery_is_judged_once(ledger, make_delivery, make_run):
     ledger.write(accepting.accept, delivery_id=DeliveryId("d1"), delivery=make_delivery(), verdict=None)
     ((delivery_id, delivery),) = ledger.read(accepting.pending, limit=10)

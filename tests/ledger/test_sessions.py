@@ -8,7 +8,7 @@ from bridge.errors import Reason
 from bridge.ledger import people, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.ledger.working import Allowance
-from bridge.models import CallState, Occasion, PortalName, RunId, RunState, SessionId
+from bridge.models import CallResult, CallState, Occasion, Part, PortalName, RunId, RunState, SessionId
 
 ACT = Act(author="operator", reason="the restore is understood")
 
@@ -151,3 +151,27 @@ def test_w7_a_short_silence_in_the_same_place_changes_nothing(ledger, open_sessi
     clock.move(minutes=59)
     assert not ledger.write(sessions.open_session, session=SessionId("s2"), host="host", pid=2)
     assert run_of(ledger, "r1").state is RunState.QUEUED
+
+
+def test_w7_a_run_between_two_parts_is_held_too(ledger, open_session, accept, make_run, claim, part):
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    other = Part(number=2, devices=part.devices, engines=None)
+    call = ledger.write(sending.admit, run=run, parts=(part, other), lasting=timedelta(seconds=80)).call
+    result = CallResult(state=CallState.ANSWERED, status=200)
+    following = sending.Next(state=RunState.SENDING)
+    ledger.write(sending.answer, run=run, call=call, result=result, following=following)
+    assert ledger.write(sessions.hold_everything) == 1
+    assert run_of(ledger, "r1").state is RunState.HELD
+
+
+def test_w7_a_run_whose_call_is_open_ends_unknown_not_held(
+    ledger, open_session, accept, make_run, claim, part
+):
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
+    assert ledger.write(sessions.hold_everything) == 0
+    assert run_of(ledger, "r1").state is RunState.SENDING
