@@ -5,17 +5,15 @@ It must not decide when to try again; that is the outbox's business, which gets 
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 
 from bridge.errors import Reason
 from bridge.models import HttpResponse, Json, NotPosted, PostFailure
+from bridge.retries import read_retry_after
 from bridge.ticketing.foreign_text import one_line
 
 StatusTable: TypeAlias = Mapping[int, tuple[PostFailure, Reason]]
 
-_LONGEST_WAIT: Final = timedelta(days=1)  # a system that says "next month" is asked again tomorrow
 _DETAIL_LENGTH: Final = 300
 
 
@@ -33,7 +31,7 @@ def refusal(response: HttpResponse, table: StatusTable, message: str | None) -> 
     detail = f"HTTP {response.status}"
     if message:
         detail = f"{detail}: {one_line(message, _DETAIL_LENGTH)}"
-    wait = retry_after(response) if failure is PostFailure.LATER else None
+    wait = read_retry_after(response) if failure is PostFailure.LATER else None
     return NotPosted(failure=failure, reason=reason, detail=detail, retry_after=wait)
 
 
@@ -44,18 +42,6 @@ def unreadable(response: HttpResponse) -> NotPosted:
         reason=Reason.ANSWER_UNREADABLE,
         detail=f"HTTP {response.status} without the content that the contract promises",
     )
-
-
-def retry_after(response: HttpResponse) -> timedelta | None:
-    """Return how long to wait, from seconds or from a date; a date is measured from the answer's own Date."""
-    value = (response.header("retry-after") or "").strip()
-    if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), _LONGEST_WAIT)
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.header("date") or "")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return min(max(wait, timedelta()), _LONGEST_WAIT)
 
 
 def _by_class(status: int) -> tuple[PostFailure, Reason]:

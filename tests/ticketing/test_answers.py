@@ -1,37 +1,12 @@
 """What a bad answer says about waiting."""
 
-from datetime import timedelta
-
 import pytest
 
 from bridge.errors import Reason
 from bridge.models import HttpResponse, PostFailure
-from bridge.ticketing.answers import read_json, refusal, retry_after
+from bridge.ticketing.answers import read_json, refusal
 
 DATE = ("date", "Thu, 28 May 2026 20:00:00 GMT")
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        ((("retry-after", "120"),), timedelta(seconds=120)),
-        ((("retry-after", "0"),), timedelta()),
-        ((("retry-after", "9" * 400),), timedelta(days=1)),
-        ((("retry-after", "Thu, 28 May 2026 20:05:00 GMT"), DATE), timedelta(minutes=5)),
-        ((("retry-after", "Thu, 28 May 2026 19:00:00 GMT"), DATE), timedelta()),
-        ((("retry-after", "Thu, 28 May 2027 20:05:00 GMT"), DATE), timedelta(days=1)),
-        ((("retry-after", "Thu, 28 May 2026 20:05:00 GMT"),), None),
-        ((("retry-after", "Thu, 28 May 2026 20:05:00"), DATE), None),
-        ((("retry-after", "soon"), DATE), None),
-        ((("retry-after", "-5"), DATE), None),
-        ((("retry-after", "٣"), DATE), None),
-        ((), None),
-    ],
-)
-def test_retry_after_is_read_in_both_forms(
-    headers: tuple[tuple[str, str], ...], wait: timedelta | None
-) -> None:
-    assert retry_after(HttpResponse(status=429, headers=headers)) == wait
 
 
 @pytest.mark.parametrize(
