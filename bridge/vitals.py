@@ -78,7 +78,8 @@ class Vitals:
         """End both threads, and write the refusals that were counted since the last probe."""
         self._stopping.set()
         for thread in self._threads:
-            thread.join(timeout=5)
+            if thread.is_alive():
+                thread.join(timeout=5)
         try:
             self._write_refusals()
         except LedgerUnavailable as error:

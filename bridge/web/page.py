@@ -141,21 +141,11 @@ def _newest(tx: Tx, *, asked: _Asked) -> tuple[tuple[DeliveryLine, ...], tuple[R
 
 
 def _timeline(story: RunStory) -> list[HistoryLine]:
-    """Return all that happened to a run, in order: its delivery, its history, and its intents."""
+    """Return all that happened to a run, in order, from its delivery on."""
     received = HistoryLine(
         at=story.delivery.received_at, event="received", by=None, detail=f"from {story.delivery.source}"
     )
-    intents = [
-        HistoryLine(
-            at=call.intended_at,
-            event="call_intended",
-            by=None,
-            detail=f"part {call.part.number}, attempt {call.attempt}",
-        )
-        for call in story.calls
-        if call.intended_at is not None
-    ]
-    return sorted((received, *story.history, *intents), key=lambda line: line.at)
+    return [received, *story.history]
 
 
 def _identifier(text: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from bridge.connections import Connections
 from bridge.errors import Reason, WebhookRefused
@@ -61,8 +61,6 @@ def blueprint(
             if refusal.reason is not Reason.UNKNOWN_SOURCE:
                 log.warning("webhook.refused", source=name, status=refusal.status, reason=refusal.reason)
             return problem(refusal.status, refusal.detail, reason=refusal.reason)
-        except HTTPException:
-            raise
         except Exception:
             # Our fault, not the sender's: a 4xx would lose the event, and a 500 is not tried again by all.
             # What was committed nevertheless is known as a duplicate when it comes again.
@@ -73,9 +71,19 @@ def blueprint(
 
 
 def _body(limit: int) -> bytes:
-    """Read the body as it came, chunked or not, and never more than `limit` bytes of it."""
-    request.max_content_length = limit
+    """Read the body as it came, chunked or not, and never more than one byte beyond `limit`."""
+    # Werkzeug cuts a body without a length at its limit and says nothing: the byte beyond it tells.
+    request.max_content_length = limit + 1
     try:
-        return request.get_data(cache=False, parse_form_data=False)
+        body = request.get_data(cache=False, parse_form_data=False)
     except RequestEntityTooLarge:
-        raise WebhookRefused(413, Reason.TOO_LARGE, f"send at most {limit} bytes") from None
+        raise _too_large(limit) from None
+    except Exception:  # noqa: BLE001 - whatever the server meets while it reads, the sender sent it
+        raise WebhookRefused(400, Reason.NOT_JSON, "the body could not be read") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> WebhookRefused:
+    return WebhookRefused(413, Reason.TOO_LARGE, f"send at most {limit} bytes")

@@ -1,0 +1,248 @@
+"""The web process as it is composed, over real ledgers, and senders that sign what they send."""
+
+import contextlib
+import hashlib
+import hmac
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from werkzeug.test import TestResponse
+
+from bridge.ledger import Ledger, queries, sending, sessions, working
+from bridge.ledger.connecting import open_database
+from bridge.ledger.migrating import migrate
+from bridge.ledger.sending import Next
+from bridge.ledger.working import Allowance
+from bridge.models import (
+    CallResult,
+    CallState,
+    Device,
+    DeviceUid,
+    EngineCode,
+    EngineOutcome,
+    EngineUid,
+    Occasion,
+    OwedComment,
+    Part,
+    PortalName,
+    Run,
+    RunState,
+    SessionId,
+    Visibility,
+)
+from bridge.serving import WebProcess, create_app
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "made-up-and-long-enough-for-hmac"
+SERVICENOW_SECRET = "whsec_bWFkZS11cC1hbmQtbG9uZy1lbm91Z2gtZm9yLXRoaXM="
+# Nobody listens there, and nothing in these tests sends anything.
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[..., dict[str, str]]:
+    """Make the environment of a web process with one Jira, one ServiceNow and one portal."""
+
+    def make(database_url: str, **more: str) -> dict[str, str]:
+        return {
+            "BRIDGE_SOURCES__JIRA__KIND": "jira",
+            "BRIDGE_SOURCES__JIRA__BASE_URL": NOWHERE,
+            "BRIDGE_SOURCES__JIRA__VERIFY": "hmac",
+            "BRIDGE_SOURCES__JIRA__SECRETS": json.dumps([SECRET]),
+            "BRIDGE_SOURCES__JIRA__USERNAME": "bridge@example.com",
+            "BRIDGE_SOURCES__JIRA__TOKEN": "canary-token-5f3a",
+            "BRIDGE_SOURCES__JIRA__MAX_BODY_BYTES": "65536",
+            "BRIDGE_SOURCES__SERVICENOW__KIND": "servicenow",
+            "BRIDGE_SOURCES__SERVICENOW__BASE_URL": NOWHERE,
+            "BRIDGE_SOURCES__SERVICENOW__VERIFY": "standard",
+            "BRIDGE_SOURCES__SERVICENOW__SECRETS": json.dumps([SERVICENOW_SECRET]),
+            "BRIDGE_SOURCES__SERVICENOW__USERNAME": "bridge",
+            "BRIDGE_SOURCES__SERVICENOW__PASSWORD": "canary-password-5f3a",
+            "BRIDGE_PORTALS__MAIN__BASE_URL": NOWHERE,
+            "BRIDGE_PORTALS__MAIN__USERNAME": "bridge",
+            "BRIDGE_PORTALS__MAIN__PASSWORD": "canary-password-5f3a",
+            "BRIDGE_PORTALS__MAIN__NXQL_URL": f"{NOWHERE}/nxql",
+            "BRIDGE_MAPPINGS": str(ROOT / "mappings"),
+            "BRIDGE_DATABASE_URL": database_url,
+            **more,
+        }
+
+    return make
+
+
+def signature(body: bytes) -> str:
+    return "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+
+
+class Sender:
+    """Jira, as far as the door can tell: what it makes is signed, and asks for one action."""
+
+    def __init__(self) -> None:
+        text = (ROOT / "mappings" / "samples" / "jira-teams-cache.json").read_text()
+        self._sample = json.loads(text)
+        self._numbers = count(7_000)
+
+    def created(self, **fields: Any) -> tuple[str, bytes]:
+        """Return the key and the body of a new ticket that a shipped mapping fires for."""
+        number = next(self._numbers)
+        issue = {**self._sample["issue"], "id": str(number), "key": f"SUP-{number}"}
+        issue["fields"] = {**issue["fields"], **fields}
+        event = {**self._sample, "timestamp": time.time_ns() // 1_000_000, "issue": issue}
+        return f"SUP-{number}", json.dumps(event).encode()
+
+    def headers(self, body: bytes, **more: str) -> dict[str, str]:
+        """Return the headers that go with a body."""
+        return {"Content-Type": "application/json", "X-Hub-Signature": signature(body), **more}
+
+
+@pytest.fixture(scope="session")
+def sender() -> Sender:
+    return Sender()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """A running web process without a server in front; requests may come from any thread."""
+
+    app: Any
+    sender: Sender
+
+    @property
+    def process(self) -> WebProcess:
+        process: WebProcess = self.app.extensions["bridge"]
+        return process
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.process.bridge.ledger
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        response: TestResponse = self.app.test_client().get(path, headers=headers)
+        return response
+
+    def post(self, body: bytes, path: str = "/webhooks/jira", **headers: str) -> TestResponse:
+        """Send a signed body."""
+        signed = self.sender.headers(body, **headers)
+        response: TestResponse = self.app.test_client().post(path, data=body, headers=signed)
+        return response
+
+    def runs(self, ticket: str | None = None) -> tuple[Run, ...]:
+        return self.ledger.read(queries.list_runs, limit=1_000, ticket=ticket)
+
+    def soon(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+        """Wait until something holds; fail after a while."""
+        ends = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < ends, "it never came"
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Put back what `logs.configure` changes for the whole process."""
+    root = getLogger()
+    hooks, handlers, level = (sys.excepthook, threading.excepthook), root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        sys.excepthook, threading.excepthook = hooks
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def opened(environment: Callable[..., dict[str, str]], sender: Sender) -> Callable[..., Any]:
+    """Open a web process over a new ledger, ready to take webhooks."""
+
+    @contextlib.contextmanager
+    def open_web(folder: Path, database_url: str | None = None, **more: str) -> Iterator[Web]:
+        address = database_url or f"sqlite:///{folder}/bridge.sqlite3"
+        engine = open_database(address)
+        migrate(engine)
+        engine.dispose()
+        given = environment(address, **more)
+        # A developer's own .env must not be part of a test.
+        with _logging_kept(), contextlib.chdir(folder):
+            app = create_app(given)
+        web = Web(app=app, sender=sender)
+        web.process.start()
+        try:
+            web.soon(lambda: web.get("/readyz").status_code == 200)
+            yield web
+        finally:
+            web.process.stop()
+
+    return open_web
+
+
+@pytest.fixture(scope="module")
+def web(opened: Callable[..., AbstractContextManager[Web]], tmp_path_factory: Any) -> Iterator[Web]:
+    """A web process on SQLite with its page, shared by the tests of a module, each with its own tickets."""
+    with opened(tmp_path_factory.mktemp("web"), BRIDGE_PAGE="on") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def work() -> Callable[..., Run]:
+    """Take the oldest due run to an answer, as a worker would."""
+
+    def do(ledger: Ledger, result: CallResult | None = None, state: RunState = RunState.ANSWERED) -> Run:
+        session = SessionId(f"s{time.time_ns()}")
+        ledger.write(sessions.open_session, session=session, host="host.example.com", pid=1)
+        main = PortalName("main")
+        allowances = (Allowance(portal=main, runs=1),)
+        (run,) = ledger.write(working.claim, session=session, allowances=allowances, configured=(main,))
+        device = Device(uid=DeviceUid("0" * 32), name="WS-ABC-12345")
+        part = Part(number=1, devices=(device,), engines=None)
+        admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
+        assert admission.call is not None
+        comment = OwedComment(
+            occasion=Occasion.ANSWERED,
+            n=1,
+            marker=f"bridge-{run.id}-answered-1",
+            text="canary-comment-text",
+            visibility=Visibility.INTERNAL,
+        )
+        following = Next(state=state, reason=result.reason if result else None, comment=comment)
+        ledger.write(
+            sending.answer, run=run, call=admission.call, result=result or answered(), following=following
+        )
+        return run
+
+    return do
+
+
+def answered() -> CallResult:
+    return CallResult(
+        state=CallState.ANSWERED,
+        status=200,
+        outcomes=(
+            EngineOutcome(
+                engine=EngineUid("1" * 32),
+                name="engine-paris",
+                code=EngineCode.OK,
+                code_text="ok",
+                message="",
+            ),
+            EngineOutcome(
+                engine=EngineUid("2" * 32),
+                name="engine-<b>boston</b>",
+                code=EngineCode.NOT_CONNECTED,
+                code_text="not_connected",
+                message="no connection to 192.0.2.7:999",
+            ),
+        ),
+    )
