@@ -1,0 +1,211 @@
+"""The page: off unless it is turned on, read-only, and everything on it is escaped and harmless."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.models import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and the text between them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run(web: Any, sender: Any, work: Callable[..., Run]) -> Run:
+    """A run that was answered, for a ticket whose texts try to break out."""
+    _, body = sender.created(
+        summary="canary-payload <script>alert(1)</script>",
+        customfield_10050={"value": "Clear Teams cache"},
+        customfield_10051="WS-ABC-12345",
+        reporter={"accountId": "1", "displayName": "<img src=x onerror=alert(1)>"},
+    )
+    web.post(body)
+    return work(web.ledger)
+
+
+@pytest.fixture(scope="module")
+def pages(run: Run) -> dict[str, str]:
+    return {
+        "lists": "/",
+        "refreshing": "/?refresh=on",
+        "search": f"/?ticket={run.ticket.key.lower()}",
+        "run": f"/runs/{run.id}",
+        "delivery": f"/deliveries/{run.delivery}",
+        "missing": "/runs/r000000000000",
+    }
+
+
+PAGES = ("lists", "refreshing", "search", "run", "delivery", "missing")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_on_a_page_runs_or_is_loaded_from_elsewhere(
+    web: Any, pages: dict[str, str], page: str
+) -> None:
+    response = web.get(pages[page])
+    content = Elements(response.text)
+    assert not content.all("script") + content.all("style") + content.all("iframe") + content.all("img")
+    for tag, attributes in content.found:
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}, tag
+        for target in (attributes.get("href"), attributes.get("src"), attributes.get("action")):
+            assert target is None or target.startswith(("/", "#", "http://127.0.0.1:9/browse/")), target
+    assert "canary" not in response.text
+    assert response.headers["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/health", "/metrics", "/nothing", "/webhooks/jira"])
+def test_every_response_carries_the_security_headers(web: Any, path: str) -> None:
+    headers = web.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    assert "Set-Cookie" not in headers
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_can_be_read_by_everybody(web: Any, pages: dict[str, str], page: str) -> None:
+    content = Elements(web.get(pages[page]).text)
+    assert content.all("html") == [{"lang": "en"}]
+    assert len(content.all("h1")) == 1
+    assert len(content.all("caption")) == len(content.all("table"))
+    assert all(cell.get("scope") in {"row", "col"} for cell in content.all("th"))
+    identifiers = [attributes["id"] for _, attributes in content.found if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    fields = [field.get("id") for field in content.all("input")]
+    assert fields == [label.get("for") for label in content.all("label")]
+    assert all(re.search(r"[+-]\d\d:\d\d$", str(time["datetime"])) for time in content.all("time"))
+
+
+def test_a_run_shows_its_whole_story(web: Any, run: Run) -> None:
+    text = Elements(web.get(f"/runs/{run.id}").text).text
+    for word in (
+        run.ticket.key,
+        "Clear the Teams cache",
+        "received",
+        "intended",
+        "call answered",
+        "engine-paris",
+        "accepted",
+        "engine-<b>boston</b>",
+        "not connected",
+        "(address hidden)",
+        "owed",
+        "ticket.project",
+    ):
+        assert word in text, word
+    assert "192.0.2.7" not in text
+
+
+def test_a_delivery_shows_what_every_mapping_decided_and_what_it_saw(web: Any, run: Run) -> None:
+    response = web.get(f"/deliveries/{run.delivery}")
+    text = Elements(response.text).text
+    assert "teams-cache-when-chosen" in text
+    assert "fields.customfield_10050.value is 'Clear Teams cache', the mapping wants" in " ".join(
+        text.split()
+    )
+    assert f'href="/runs/{run.id}"' in response.text
+
+
+def test_the_lists_can_be_narrowed_to_a_ticket_and_a_state(web: Any, run: Run) -> None:
+    assert run.id in web.get(f"/?ticket=%20{run.ticket.key.lower()}%20").text
+    assert run.id in web.get("/?state=answered").text
+    assert run.id not in web.get("/?state=held").text
+    assert run.id not in web.get("/?ticket=SUP-1").text
+
+
+@pytest.mark.parametrize(
+    "query", ["ticket=%00", "ticket=%27--", "ticket=%F0%28", "state=canary", "refresh=x"]
+)
+def test_a_search_for_what_cannot_be_finds_nothing_and_fails_nowhere(web: Any, query: str) -> None:
+    assert web.get(f"/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/runs/x", "/runs/%00", "/runs/" + "r" * 300, "/deliveries/x", "/static/"])
+def test_what_is_not_there_is_not_found(web: Any, path: str) -> None:
+    assert web.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/static/../page.py", "/static/%2e%2e/page.py", "/static/..%2fpage.py"])
+def test_only_the_style_and_the_icon_are_served_as_files(web: Any, path: str) -> None:
+    assert web.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_the_page_changes_nothing(web: Any, pages: dict[str, str], method: str) -> None:
+    for path in pages.values():
+        assert web.app.test_client().open(path, method=method).status_code == 405
+
+
+def test_without_its_setting_there_is_no_page(
+    opened: Callable[..., Any], tmp_path: Path, pages: dict[str, str]
+) -> None:
+    with opened(tmp_path) as web:
+        for path in (*pages.values(), "/static/page.css"):
+            assert web.get(path).status_code == 404
+
+
+def test_a_ledger_that_cannot_be_read_is_said_in_plain_words(
+    opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    with opened(tmp_path, BRIDGE_PAGE="on") as web:
+        with sqlite3.connect(tmp_path / "bridge.sqlite3") as other:
+            other.execute("ALTER TABLE deliveries RENAME TO elsewhere")
+        other.close()
+        response = web.get("/")
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "30"
+        assert "The ledger does not answer." in response.text
+
+
+# ── colours ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def palettes() -> Iterator[dict[str, str]]:
+    style = (ROOT / "bridge" / "web" / "static" / "page.css").read_text()
+    for block in re.findall(r":root\s*\{([^}]*)\}", style):
+        yield dict(re.findall(r"--([a-z-]+):\s*(#[0-9a-f]{6})", block))
+
+
+def brightness(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_text_has_enough_contrast_in_light_and_in_dark() -> None:
+    found = list(palettes())
+    assert len(found) == 2
+    for palette in found:
+        states = [(name, f"{name}-ground") for name in ("good", "warning", "bad", "busy", "plain")]
+        texts = [(name, ground) for name in ("text", "quiet", "link") for ground in ("ground", "sheet")]
+        for name, ground in (*states, *texts, ("sheet", "link")):
+            dark, light = sorted((brightness(palette[name]), brightness(palette[ground])))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground)
