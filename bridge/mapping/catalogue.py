@@ -15,6 +15,7 @@ from bridge.mapping.wording import nearest
 from bridge.models import DeviceFence, EngineChoice, Json, PortalName
 
 _DEFAULT_TIMEOUT_SECONDS = 60
+_EVERY_NAME = ".*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,9 @@ def _fence(entry: Json, spot: Spot, reading: Reading) -> DeviceFence:
     reading.pattern(entry["names"], (*spot, "names"), ignore_case=True)
     for number, text in enumerate(never):
         reading.pattern(text, (*spot, "never", number), ignore_case=True)
-    return DeviceFence(names=entry["names"], never=tuple(never))
+    # A fence that admits every name needs none: it also holds where the name behind a UID is not known.
+    names = None if entry["names"] == _EVERY_NAME else entry["names"]
+    return DeviceFence(names=names, never=tuple(never))
 
 
 def _param(name: str, entry: Json, spot: Spot, reading: Reading) -> ParamRule:

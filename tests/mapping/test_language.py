@@ -356,6 +356,12 @@ def test_l2_what_is_enforced_stays_live(load_texts: Load, mapping: str) -> None:
     assert (loaded.mappings[0].mode, loaded.unenforced) == (Mode.LIVE, ())
 
 
+def test_a_fence_for_every_name_is_none_and_any_other_is_kept(load_texts: Load, mapping: str) -> None:
+    actions = load_texts(mapping).catalogue.actions
+    assert actions["clear-cache"].fence.names is None
+    assert actions["repair-office"].fence.names == r"WS-[A-Z]{3}-\d{5}"
+
+
 def test_shape_anything_is_listed(load_texts: Load, catalogue: str) -> None:
     loaded = load_texts("version: 1\n", actions=catalogue.replace("Note: {}", "Note: {shape: anything}"))
     assert loaded.warnings == ("mappings/actions.yaml:19:7: 'Note' of action 'repair-office' takes any text",)
