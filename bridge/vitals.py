@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -23,7 +24,7 @@ PROBE_SECONDS = 2.0
 # A probe that was committed this many seconds ago still shows that the ledger commits.
 COMMITTED_WITHIN = 5.0
 # The name under which refusals are counted whose sender named no source of ours, whatever it named.
-UNKNOWN_SOURCE = SourceName("unknown")
+UNKNOWN_SOURCE: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Vitals:
 
     def note_refusal(self, source: SourceName, reason: Reason) -> None:
         """Count a refused webhook; names that are not configured share one count, so that it stays small."""
-        known = source if source in self._sources() else UNKNOWN_SOURCE
+        known = source if source in self._sources() else SourceName(UNKNOWN_SOURCE)
         with self._lock:
             self._refused[(known, reason)] += 1
 
