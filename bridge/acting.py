@@ -78,9 +78,17 @@ class Acting:
             self._act(run)
         except LostOwnership:
             log.warning("run.lost", run=run.id)
+            self._let_go(run)
         except Exception:
             log.exception("run.failed", run=run.id)
             self._ledger.persist(sessions.lose, run=run, delay=timedelta(seconds=30))
+
+    def _let_go(self, run: Run) -> None:
+        """Leave a run to whoever has it; one that is still ours was refused because of an attempt (S4)."""
+        try:
+            self._give_back(run, timedelta(seconds=30), None)
+        except LostOwnership:
+            return
 
     def _act(self, run: Run) -> None:
         plan = run.plan
@@ -121,6 +129,9 @@ class Acting:
         return split_into_parts(resolved, portal.config.max_devices_per_call)
 
     def _wait(self, run: Run, plan: Plan, later: Later) -> None:
+        if later.engine is None:
+            # A portal that cannot even be asked takes no calls either (W4).
+            self._noted(plan.portal, CallResult(state=CallState.NOT_SENT, reason=later.reason))
         now = self._clock()
         again = retries.decide(
             retries.calls(plan.max_age),

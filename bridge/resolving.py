@@ -27,10 +27,14 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """The question could not be answered now; it may be asked again."""
+    """The question could not be answered now; it may be asked again.
+
+    `engine` is the Engine that gave no answer; None where it was the portal.
+    """
 
     reason: Reason
     detail: str
+    engine: EngineUid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ class Resolving:
 def _ask_one(portal: Portal, by: DeviceKey, engine: Engine, device: str) -> tuple[FoundDevice, ...] | Later:
     if not engine_list.allowed(portal.config, engine):
         detail = f"the address of {engine.name} is outside ENGINE_HOSTS of portal {portal.config.name}"
-        return Later(reason=Reason.LOOKUP_FAILED, detail=detail)
+        return Later(reason=Reason.LOOKUP_FAILED, detail=detail, engine=engine.uid)
     by_name = by is DeviceKey.NAME
     query = nxql.device_query if by_name else nxql.uid_query
     response = portal.transport.send(query(portal.config, engine, device), deadline=REQUEST_SECONDS)
@@ -120,7 +124,7 @@ def _ask_one(portal: Portal, by: DeviceKey, engine: Engine, device: str) -> tupl
     else:
         answer = nxql.read_device(response, device=device, engine=engine)
     if isinstance(answer, LookupFailure):
-        return Later(reason=answer.reason, detail=f"{engine.name}: {answer.detail}")
+        return Later(reason=answer.reason, detail=f"{engine.name}: {answer.detail}", engine=engine.uid)
     return answer
 
 

@@ -108,6 +108,8 @@ class Undertaking:
         self._standing = seen
 
     def _settle(self) -> None:
+        if count := self._ledger.write(sessions.take_back):
+            log.warning("runs.taken_back", count=count)
         for left in self._ledger.read(sessions.bereaved):
             run = left.run
             source = self._connections().sources.get(run.ticket.source)

@@ -54,6 +54,10 @@ class Tx:
         """Let a claim pass over rows that another claim holds (PostgreSQL); SQLite has one writer."""
         return query if self.connection.dialect.name == "sqlite" else query.with_for_update(skip_locked=True)
 
+    def locking(self, query: Any) -> Any:
+        """Let nobody change what a query reads until the transaction ends; SQLite has one writer."""
+        return query if self.connection.dialect.name == "sqlite" else query.with_for_update()
+
     def only_one(self, scope: str) -> None:
         """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
         if self.connection.dialect.name == "postgresql":

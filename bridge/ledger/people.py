@@ -11,7 +11,7 @@ from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.sending import add_attempt, drop_planned
+from bridge.ledger.sending import add_attempt, drop_planned, may_begin
 from bridge.ledger.tables import calls, history, pauses, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
@@ -47,13 +47,9 @@ def resolve(
         raise NotPossible(f"run {run} is at attempt {newest}, not {attempt} (look again, then decide)")
     _move(tx, seen, (RunState.UNKNOWN,), state, act)
     if state is RunState.QUEUED:
-        under_way = None
         for call in calls_of(tx, run=run):
             if call.state is CallState.UNKNOWN and call.attempt == _newest_of_part(tx, run, call.part.number):
                 add_attempt(tx, call=call)
-                under_way = max(filter(None, (under_way, call.latest_end)), default=None)
-        if under_way is not None and under_way > tx.now:
-            tx.connection.execute(update(runs).where(runs.c.id == run).values(due_at=under_way))
     else:
         drop_planned(tx, run=run)
     if comment is not None:
@@ -124,7 +120,7 @@ def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: 
             state=after,
             reason=Reason.BY_OPERATOR,
             owner=None,
-            due_at=tx.now,
+            due_at=max(tx.now, may_begin(tx, calls_of(tx, run=run.id))),
             ended_at=tx.now if after in ENDED else None,
         )
         .returning(runs.c.id)

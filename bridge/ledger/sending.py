@@ -68,7 +68,7 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
     for part in parts:
         _plan_call(tx, run=run.id, part=part, attempt=1)
     standing = calls_of(tx, run=run.id)
-    if any(call.latest_end and call.latest_end > tx.now for call in standing if call.state in _OPEN_ENDED):
+    if may_begin(tx, standing) > tx.now:
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
     call = next(call for call in standing if call.state is CallState.PLANNED)
     _intend(tx, call, tx.now + lasting)
@@ -173,7 +173,12 @@ def close_unknown(tx: Tx, *, run: RunId, state: RunState, comment: OwedComment |
 
 
 def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
-    """Close the intent of a run whose COMMIT raised, if it was committed, and queue the run again (S1)."""
+    """Close the intent of a run whose COMMIT raised, if it was committed, and queue the run again (S1).
+
+    Raises LostOwnership where the run is not ours any more.
+    """
+    # A COMMIT that is still going on at the server is waited for here: it holds the run's row.
+    _require_owner(tx, run, (RunState.CLAIMED, RunState.SENDING))
     for call in calls_of(tx, run=run.id):
         if call.state is CallState.INTENDED:
             tx.connection.execute(
@@ -188,6 +193,12 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
             )
             add_attempt(tx, call=call)
     give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)
+
+
+def may_begin(tx: Tx, standing: tuple[Call, ...]) -> datetime:
+    """Return when a further attempt may begin: not before the latest end of any that may go on (S4)."""
+    ends = (call.latest_end for call in standing if call.state in _OPEN_ENDED)
+    return max((end for end in ends if end is not None), default=tx.now)
 
 
 def add_attempt(tx: Tx, *, call: Call) -> None:
@@ -221,7 +232,5 @@ def pause(tx: Tx, *, portal: PortalName, reason: Reason, run: RunId) -> None:
 
 def _require_owner(tx: Tx, run: Run, states: tuple[RunState, ...]) -> None:
     query = select(runs.c.id).where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state.in_(states))
-    if tx.connection.dialect.name == "postgresql":
-        query = query.with_for_update()
-    if tx.connection.execute(query).scalar() is None:
+    if tx.connection.execute(tx.locking(query)).scalar() is None:
         raise LostOwnership(f"run {run.id} is not owned by {run.owner}")

@@ -6,7 +6,7 @@ It must not compare the clocks of two hosts: an observer times a beat that stand
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
@@ -70,10 +70,7 @@ def hold_everything(tx: Tx) -> int:
 
     A run whose call is open stays as it is: it ends answered or unknown.
     """
-    unfinished = tx.connection.execute(
-        select(runs).where(runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)))
-    ).mappings()
-    held = [run for run in map(run_of, unfinished) if not _open_call(tx, run)]
+    held = _intact(tx, runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)))
     for run in held:
         tx.connection.execute(
             update(runs)
@@ -126,10 +123,7 @@ def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
     ).scalar()
     if dead is None:
         return False
-    owned = [
-        run_of(row) for row in tx.connection.execute(select(runs).where(runs.c.owner == session)).mappings()
-    ]
-    intact = [run for run in owned if not _open_call(tx, run)]
+    intact = _intact(tx, runs.c.owner == session)
     # A run under suspicion was alone with it: its neighbours keep a clean record (W3).
     suspects = {run.id for run in intact if run.crashes} or {run.id for run in intact}
     for run in intact:
@@ -144,6 +138,18 @@ def lose(tx: Tx, *, run: Run, delay: timedelta) -> None:
         tx.connection.execute(update(runs).where(*owned).values(owner=NOBODY))
     elif tx.connection.execute(select(runs.c.id).where(*owned)).scalar() is not None:
         _give_back(tx, run, crashes=run.crashes + 1, delay=delay)
+
+
+def take_back(tx: Tx) -> int:
+    """Queue the runs without an open call that no open session owns; return how many (W2).
+
+    They are left by a worker whose time to stop was over, so nothing counts as a crash.
+    """
+    alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
+    left = _intact(tx, runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)), runs.c.owner.not_in(alive))
+    for run in left:
+        _give_back(tx, run, crashes=run.crashes, delay=timedelta())
+    return len(left)
 
 
 def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
@@ -176,6 +182,13 @@ def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -
     tx.count("run", run.mapping, RunState.UNKNOWN)
     owe(tx, run=run.id, ticket=run.ticket, comment=comment)
     return True
+
+
+def _intact(tx: Tx, *conditions: ColumnElement[bool]) -> list[Run]:
+    """Return the runs without an open call, and let nobody open one until this transaction ends."""
+    query = tx.locking(select(runs).where(*conditions).order_by(runs.c.id))
+    found = [run_of(row) for row in tx.connection.execute(query).mappings()]
+    return [run for run in found if not _open_call(tx, run)]
 
 
 def _open_call(tx: Tx, run: Run) -> bool:

@@ -14,7 +14,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import calls, history, pauses, runs
+from bridge.ledger.tables import calls, history, pauses, runs, sessions
 from bridge.models import Call, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
@@ -42,8 +42,11 @@ def claim(
 ) -> tuple[Run, ...]:
     """Take due runs, the oldest first, never more than the senders that start at once (W4).
 
-    Runs with a crash behind them are taken one at a time over all workers (W3).
+    Runs with a crash behind them are taken one at a time over all workers (W3). A session that was declared
+    dead takes nothing: nobody would look after its runs (W1).
     """
+    if not _is_open(tx, session):
+        return ()
     claimed: list[Run] = []
     for allowance in allowances:
         due = [runs.c.state == RunState.QUEUED, runs.c.due_at <= tx.now]
@@ -58,6 +61,11 @@ def claim(
         ):
             claimed += _take_suspect(tx, session, due)
     return tuple(claimed)
+
+
+def _is_open(tx: Tx, session: SessionId) -> bool:
+    query = select(sessions.c.id).where(sessions.c.id == session, sessions.c.ended_at.is_(None))
+    return tx.connection.execute(tx.locking(query)).scalar() is not None
 
 
 def _take_suspect(tx: Tx, session: SessionId, due: list[Any]) -> list[Run]:
