@@ -241,7 +241,7 @@ def test_whatever_comes_with_a_proof_is_never_a_5xx(web: Any, sender: Any, part:
 
 @pytest.fixture
 def unlucky(web: Any) -> Any:
-    """The same web process with connections that cannot be asked for."""
+    """The same web process with answers from inside that fail."""
 
     def fails() -> Any:
         raise RuntimeError("canary")
@@ -252,7 +252,7 @@ def unlucky(web: Any) -> Any:
         connections=fails,
         ledger=bridge.ledger,
         vitals=web.process.vitals,
-        has_mapping_set=lambda: True,
+        has_mapping_set=fails,
         clock=utc_now,
         threads=4,
         with_page=False,
@@ -267,6 +267,13 @@ def test_our_own_failure_asks_the_sender_to_come_again_and_says_nothing_else(
     assert is_problem(response, 503)
     assert response.headers["Retry-After"] == "30"
     assert b"canary" not in response.data
+
+
+def test_a_failure_elsewhere_is_a_500_without_details(unlucky: Any) -> None:
+    response = unlucky.test_client().get("/readyz")
+    assert is_problem(response, 500)
+    assert b"canary" not in response.data
+    assert unlucky.test_client().get("/livez").status_code == 200
 
 
 @pytest.fixture
