@@ -1,0 +1,5 @@
+"""`python -m bridge`, the same as the installed command `bridge`."""
+
+from bridge.cli import main
+
+main(prog_name="bridge")

@@ -1,0 +1,41 @@
+"""The command line: `bridge`, and the same as `python -m bridge`.
+
+It must not hold rules of its own: each command calls a use case and shows what that returned.
+"""
+
+import click
+
+from bridge.cli import acts, arrivals, configuration, explaining, files, health, processes, runs
+from bridge.cli.door import Door
+
+
+@click.group(
+    cls=Door,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    commands=[
+        files.check,
+        explaining.explain,
+        arrivals.why,
+        arrivals.deliveries,
+        arrivals.sample,
+        runs.runs,
+        acts.resolve,
+        acts.cancel,
+        acts.release,
+        acts.declare_restored,
+        configuration.config,
+        files.schema,
+        processes.migrate,
+        processes.worker,
+        processes.sandbox,
+        processes.demo,
+        health.doctor,
+    ],
+)
+@click.version_option(package_name="nexthink-ticket-bridge")
+def main() -> None:
+    """Run mapped Nexthink remote actions for Jira and ServiceNow tickets.
+
+    Settings come from the environment and a file .env in the working directory.
+    Exit codes: 0 good, 1 a problem that was to be expected, 2 wrong usage, 3 unexpected, 130 interrupted.
+    """

@@ -1,0 +1,75 @@
+"""Turns every way in which a command can end into a short message and an honest exit code.
+
+It must not know any command, nor print a traceback unless debugging was asked for: it may hold data.
+"""
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from bridge import logs
+from bridge.cli.showing import clean
+from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
+
+EXPECTED, UNEXPECTED, INTERRUPTED = 1, 3, 130
+
+
+class Door(click.Group):
+    """A group whose commands end with 0 good, 1 expected, 2 usage, 3 unexpected, 130 interrupted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they stand, which is that of use."""
+        del ctx
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it raises becomes an exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a letter of a ticket must not end the command.
+                stream.reconfigure(errors="backslashreplace")
+        # A person reads messages, not lines of JSON; what runs as a process configures its own logs.
+        logs.configure("debug" if _debugging() else "critical")
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except ConfigurationError as error:
+            _end(ctx, EXPECTED, error.problems)
+        except LedgerUnavailable as error:
+            _end(ctx, EXPECTED, (f"the ledger does not answer: {error} (see `bridge doctor`)",))
+        except BridgeError as error:
+            _end(ctx, EXPECTED, (str(error),))
+        except Exception as error:  # noqa: BLE001 - the last door: what nobody foresaw still ends in a sentence
+            _end(ctx, UNEXPECTED, _unexpected(error))
+
+
+def _end(ctx: click.Context, code: int, lines: Iterable[str]) -> NoReturn:
+    for line in lines:
+        click.echo(clean(line), err=True)
+    ctx.exit(code)
+
+
+def _unexpected(error: Exception) -> tuple[str, ...]:
+    """Say what happened and where; the error's own text only where debugging was asked for."""
+    if _debugging():
+        return tuple("".join(traceback.format_exception(error)).rstrip().splitlines())
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno}"
+    return (
+        f"unexpected: {type(error).__name__} at {place}",
+        "This is a defect of the bridge. BRIDGE_LOG_LEVEL=debug in the environment shows the traceback.",
+    )
+
+
+def _debugging() -> bool:
+    # Asked of the environment alone: the settings may be what failed.
+    return os.environ.get("BRIDGE_LOG_LEVEL", "").lower() == "debug"

@@ -1,0 +1,115 @@
+"""Commands about mapping files: `check` and `schema`.
+
+They must not need a ledger or a network.
+"""
+
+from pathlib import Path
+
+import click
+
+from bridge.bootstrap import check_files
+from bridge.checking import CheckResult
+from bridge.cli.assuming import settings_for_files
+from bridge.cli.options import NamedSource, SourceParam, json_option, portal_option
+from bridge.cli.showing import as_json, line
+from bridge.errors import ConfigurationError
+from bridge.mapping import schemas
+from bridge.settings import Settings
+
+_SCHEMAS = {"actions": schemas.ACTIONS, "mappings": schemas.MAPPINGS}
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--source",
+    "sources",
+    metavar="NAME=KIND",
+    multiple=True,
+    type=SourceParam(needs_kind=True),
+    help="A source that the files may name, in place of the configured ones; KIND is jira or servicenow.",
+)
+@portal_option
+@json_option
+def check(
+    directory: Path | None, sources: tuple[NamedSource, ...], portals: tuple[str, ...], for_programs: bool
+) -> None:
+    """Check mapping files and run the tests that stand in them.
+
+    DIR is the folder of the mappings and its actions.yaml. Default: the folder of the settings. With --source
+    and --portal no settings are read at all.
+    """
+    kinds = {source.name: source.kind for source in sources if source.kind is not None}
+    result = _checked(settings_for_files(directory=directory, sources=kinds, portals=portals))
+    if for_programs:
+        _print_for_programs(result)
+    else:
+        _print(result)
+    if result.problems:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("which", metavar="[actions|mappings]", default="mappings", type=click.Choice(list(_SCHEMAS)))
+@click.option(
+    "--write",
+    "directory",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write both schemas into this folder, beside your files.",
+)
+def schema(which: str, directory: Path | None) -> None:
+    """Print a JSON Schema of the mapping language, or write both beside your files.
+
+    Editors complete and check files that begin with the line that --write prints.
+    """
+    if directory is None:
+        click.echo(schemas.text(_SCHEMAS[which]), nl=False)
+        return
+    for name in _SCHEMAS.values():
+        (directory / name).write_text(schemas.text(name), encoding="utf-8")
+        line(f"wrote {directory / name}")
+    line("Put one of these in the first line of your files:")
+    for which_one, name in _SCHEMAS.items():
+        files = "actions.yaml" if which_one == "actions" else "every other *.yaml"
+        line(f"# yaml-language-server: $schema={name}    ({files})", indent=2)
+
+
+def _checked(settings: Settings) -> CheckResult:
+    """Check the files; those that cannot be read are problems like any other."""
+    try:
+        return check_files(settings)
+    except ConfigurationError as error:
+        return CheckResult(
+            mapping_set=None, problems=error.problems, warnings=(), tests_run=0, tests_failed=0
+        )
+
+
+def _print(result: CheckResult) -> None:
+    for problem in result.problems:
+        line(problem)
+    for warning in result.warnings:
+        line(f"warning: {warning}")
+    found = f"{_count(len(result.problems), 'problem')}, {_count(len(result.warnings), 'warning')}"
+    if result.mapping_set is None:
+        line(f"{found}; the files could not be read, so no test ran")
+        return
+    passed = result.tests_run - result.tests_failed
+    mappings = _count(len(result.mapping_set.mappings), "mapping")
+    line(f"{found}; {mappings}, {passed} of {_count(result.tests_run, 'test')} passed")
+
+
+def _print_for_programs(result: CheckResult) -> None:
+    as_json(
+        {
+            "problems": result.problems,
+            "warnings": result.warnings,
+            "tests": {"run": result.tests_run, "failed": result.tests_failed},
+            "mappings": [rule.id for rule in result.mapping_set.mappings] if result.mapping_set else None,
+            "mapping_set": result.mapping_set.hash if result.mapping_set else None,
+        }
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

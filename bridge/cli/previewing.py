@@ -1,0 +1,98 @@
+"""The Act requests that a plan would become, with passwords masked.
+
+It must not send an action. What only a portal's Engines know stands between < and > until they are asked.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bridge.models import (
+    Device,
+    DeviceKey,
+    DeviceUid,
+    EngineChoice,
+    EngineUid,
+    HttpRequest,
+    Json,
+    Plan,
+    Problem,
+)
+from bridge.nexthink import PortalConfig, act, resolution
+from bridge.nexthink.resolution import Resolved
+from bridge.resolving import Later
+
+LookUp = Callable[[Plan], Resolved | Problem | Later]
+
+_MASK = "********"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """One request as it would leave; `body` is its JSON."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: Json
+
+
+def previews(
+    plan: Plan, portal: PortalConfig, look_up: LookUp | None
+) -> tuple[Preview, ...] | Problem | Later:
+    """Return every request of a plan, or why there would be none.
+
+    `look_up` asks the Engines, which reads only; None writes placeholders for what they would say.
+    """
+    resolved: Resolved | Problem | Later
+    if look_up is not None:
+        resolved = look_up(plan)
+    elif portal.nxql_url is None and plan.engine_choice is not EngineChoice.NAMED:
+        resolved = resolution.without_lookup(plan, ())
+    else:
+        resolved = _unasked(plan)
+    if not isinstance(resolved, Resolved):
+        return resolved
+    return tuple(
+        _masked(
+            act.run_request(
+                portal,
+                request_uid=f"<run>-{part.number}-1",
+                remote_action_uid=plan.remote_action_uid,
+                part=part,
+                timeout_seconds=plan.timeout_seconds,
+                params=plan.params,
+            )
+        )
+        for part in resolution.parts(resolved, portal.max_devices_per_call)
+    )
+
+
+def _unasked(plan: Plan) -> Resolved:
+    engines = tuple(map(EngineUid, _engines(plan)))
+    by_name = plan.by is DeviceKey.NAME
+    return Resolved(
+        devices=tuple(
+            Device(uid=DeviceUid(f"<UID of {device}>" if by_name else device), name=None, engines=engines)
+            for device in plan.devices
+        )
+    )
+
+
+def _engines(plan: Plan) -> Iterator[str]:
+    if plan.engine_choice is EngineChoice.NAMED:
+        yield from (f"<UID of {engine}>" for engine in plan.engines)
+    elif plan.engine_choice is EngineChoice.WHERE_FOUND:
+        yield "<UIDs of the Engines that know the device>"
+
+
+def _masked(request: HttpRequest) -> Preview:
+    return Preview(
+        method=request.method,
+        url=request.url,
+        headers=tuple(
+            (name, f"{value.partition(' ')[0]} {_MASK}" if name.lower() == "authorization" else value)
+            for name, value in request.headers
+        ),
+        body=json.loads(request.body or b"null"),
+    )

@@ -1,0 +1,176 @@
+"""Commands about runs: `runs list` and `runs show`.
+
+They must not change the ledger.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from bridge.cli.opening import ledger_to_read
+from bridge.cli.options import json_option, limit_option
+from bridge.cli.showing import as_json, line, moment, table
+from bridge.ledger import queries
+from bridge.ledger.queries import RunStory
+from bridge.models import Call, CallState, Comment, CommentState, Plan, Run, RunId, RunState
+
+_WAYS_OUT = {
+    RunState.UNKNOWN: (
+        "Find out in Nexthink whether the action ran, then say so with one of these:",
+        "bridge resolve {run} --ran --reason TEXT",
+        "bridge resolve {run} --not-ran --reason TEXT",
+        "bridge resolve {run} --not-ran --send-again --reason TEXT",
+    ),
+    RunState.HELD: (
+        "It waits for a person:",
+        "bridge release {run} --reason TEXT",
+        "bridge cancel {run} --reason TEXT",
+    ),
+}
+
+
+class _ListByDefault(click.Group):
+    """A group that lists where no command is named: `bridge runs --state held`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` before options that are not the group's own."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ListByDefault)
+def runs() -> None:
+    """List runs (the default) or show one."""
+
+
+@runs.command("list")
+@click.option("--ticket", metavar="KEY", help="Only those of this ticket.")
+@click.option("--state", type=click.Choice(list(RunState)), help="Only those in this state.")
+@click.option("--mapping", metavar="ID", help="Only those of this mapping.")
+@limit_option
+@json_option
+def list_runs(
+    ticket: str | None, state: RunState | None, mapping: str | None, limit: int, for_programs: bool
+) -> None:
+    """List runs, the newest first."""
+    with ledger_to_read() as ledger:
+        found = ledger.read(queries.list_runs, limit=limit, ticket=ticket, state=state, mapping=mapping)
+    if for_programs:
+        as_json(found)
+        return
+    table(
+        ("run", "made", "ticket", "mapping", "action", "state", "reason"),
+        [
+            (
+                run.id,
+                moment(run.created_at),
+                run.ticket.key,
+                run.mapping,
+                run.plan.action if run.plan else None,
+                run.state,
+                run.reason,
+            )
+            for run in found
+        ],
+    )
+
+
+@runs.command("show")
+@click.argument("run")
+@json_option
+def show_run(run: str, for_programs: bool) -> None:
+    """Show all that happened to a run: received, matched, planned, sent, answered, told, decided by whom."""
+    with ledger_to_read() as ledger:
+        story = ledger.read(queries.run_story, run=RunId(run))
+    if for_programs:
+        as_json(story)
+        return
+    _print_run(story.run)
+    line()
+    for at, texts in sorted(_timeline(story), key=lambda entry: entry[0]):
+        line(f"{moment(at)}  {texts[0]}", indent=2)
+        for text in texts[1:]:
+            line(text, indent=26)
+    for text in _WAYS_OUT.get(story.run.state, ()):
+        line(text.format(run=story.run.id), indent=2 if text.startswith("bridge ") else 0)
+
+
+def _print_run(run: Run) -> None:
+    reason = f" ({run.reason})" if run.reason else ""
+    line(f"run {run.id} is {run.state}{reason}")
+    if run.detail:
+        line(run.detail, indent=2)
+    line(f"ticket      {run.ticket.key} from {run.ticket.source}  {run.ticket.url or ''}".rstrip(), indent=2)
+    line(f"mapping     {run.mapping}", indent=2)
+    if run.plan is not None:
+        _print_plan(run.plan)
+    if run.state is RunState.QUEUED:
+        line(f"due         {moment(run.due_at)}, after {run.tries} tries", indent=2)
+    if run.crashes:
+        line(f"crashes     {run.crashes}", indent=2)
+
+
+def _print_plan(plan: Plan) -> None:
+    line(f"action      {plan.action}: {plan.title} ({plan.remote_action_uid})", indent=2)
+    line(f"portal      {plan.portal}", indent=2)
+    line(f"mode        {plan.mode}", indent=2)
+    line(f"devices     {', '.join(plan.devices)}", indent=2)
+    for name, value in plan.params:
+        line(f"parameter   {name}: {value}", indent=2)
+    if plan.asked_by:
+        line(f"asked by    {plan.asked_by}", indent=2)
+
+
+def _timeline(story: RunStory) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    """Yield what happened when, each as one or more lines; causes stand before what they cause."""
+    delivery = story.delivery
+    yield delivery.received_at, (f"received    delivery {delivery.id} from {delivery.source}",)
+    for finding in delivery.findings:
+        if finding["mapping"] == story.run.mapping:
+            seen = (condition["seen"] for condition in finding["conditions"])
+            yield delivery.received_at, (f"matched     {finding['mapping']}", *filter(None, seen))
+    for call in story.calls:
+        yield from _call_lines(call)
+    for entry in story.history:
+        who = f" by {entry.by}" if entry.by else ""
+        why = f": {entry.detail}" if entry.detail else ""
+        yield entry.at, (f"{entry.event:<11} {who.lstrip()}{why}".rstrip(" "),)
+    for comment in story.comments:
+        yield comment.owed_at, (_comment_line(comment),)
+
+
+def _call_lines(call: Call) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    name = f"call        part {call.part.number}, attempt {call.attempt}"
+    if call.intended_at is not None:
+        devices = (f"{device.name or '-'} {device.uid}" for device in call.part.devices)
+        engines = (f"on Engine {engine}" for engine in call.part.engines or ("all that are connected",))
+        yield call.intended_at, (f"{name} begins, {call.request_uid}", *devices, *engines)
+    if call.ended_at is not None:
+        yield call.ended_at, (f"{name} is {call.state}", *_answer_lines(call))
+
+
+def _answer_lines(call: Call) -> Iterator[str]:
+    result = call.result
+    if result is None:
+        if call.state is CallState.UNKNOWN:
+            yield "the worker that made it was lost"
+        return
+    said = (result.reason, f"HTTP {result.status}" if result.status else None, result.error_code)
+    if any(said):
+        yield ", ".join(str(text) for text in said if text)
+    if result.error_text:
+        yield result.error_text
+    for outcome in result.outcomes:
+        message = f": {outcome.message}" if outcome.message else ""
+        yield f"{outcome.name or outcome.engine} {outcome.code_text or 'gave no answer'}{message}"
+
+
+def _comment_line(comment: Comment) -> str:
+    state = f"{comment.state}"
+    if comment.state is CommentState.POSTED:
+        state += f" as {comment.posted_id}"
+    elif comment.reason is not None:
+        state += f", {comment.reason} after {comment.attempt} tries"
+    return f"comment     {comment.owed.occasion} {comment.owed.n}, {comment.owed.visibility}: {state}"

@@ -1,0 +1,41 @@
+"""Tries every connection and permission that can be tried without running anything, and says what to fix.
+
+It must not start an action, write to a ticket, or show a secret.
+"""
+
+from collections.abc import Iterator
+
+from bridge.bootstrap import utc_now
+from bridge.bootstrap.outside import connect
+from bridge.doctoring import here, portals, sources
+from bridge.doctoring.findings import Finding, State, bad, good, warning
+from bridge.errors import ConfigurationError
+from bridge.settings import LiveSettings, Settings
+
+__all__ = ["Finding", "State", "examine"]
+
+
+def examine(live: LiveSettings) -> Iterator[Finding]:
+    """Yield what is found as it is found: this host first, then the ticket systems, then the portals."""
+    settings = live.current()
+    yield _settings(settings)
+    yield here.open_files(settings)
+    checked, actions = here.mapping_files(settings)
+    yield from checked
+    yield from here.ledger(settings)
+    try:
+        connections = connect(settings)
+    except ConfigurationError as error:
+        yield from (bad("settings", problem, "correct the setting") for problem in error.problems)
+        return
+    for source in connections.sources.values():
+        yield from sources.examine(source, now=utc_now)
+    for portal in connections.portals.values():
+        yield from portals.examine(portal, actions, now=utc_now)
+
+
+def _settings(settings: Settings) -> Finding:
+    found = f"{len(settings.sources)} sources and {len(settings.portals)} portals are configured"
+    if settings.sources and settings.portals:
+        return good("settings", found)
+    return warning("settings", found, "set BRIDGE_SOURCES__… and BRIDGE_PORTALS__… (see docs/settings.md)")

@@ -1,0 +1,108 @@
+"""What can be tried on this host: open files, mapping files, and whether the ledger commits.
+
+It must not create or migrate a ledger, nor put mapping files into force.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge import open_files as limits
+from bridge.bootstrap import check_files, open_ledger
+from bridge.doctoring.findings import Finding, bad, good, warning
+from bridge.errors import BridgeError, ConfigurationError
+from bridge.ledger import Ledger, Tx, in_force, queries
+from bridge.mapping.catalogue import Action
+from bridge.settings import Settings
+
+SLOW_COMMIT_SECONDS = 0.5
+
+
+def open_files(settings: Settings) -> Finding:
+    """Say whether as many calls as configured may be open at once."""
+    problem = limits.provide(max_in_flight=settings.max_in_flight, comment_senders=settings.comment_senders)
+    if problem is None:
+        return good("open files", f"enough for {settings.max_in_flight} calls in flight")
+    return bad("open files", problem, "raise the limit, or lower BRIDGE_MAX_IN_FLIGHT")
+
+
+def mapping_files(settings: Settings) -> tuple[tuple[Finding, ...], Mapping[str, Action]]:
+    """Check the files as they stand; return the findings and the catalogue's actions as far as known."""
+    subject = "mapping files"
+    try:
+        result = check_files(settings)
+    except ConfigurationError as error:
+        return (bad(subject, "; ".join(error.problems), "see `bridge check`"),), {}
+    actions = result.mapping_set.catalogue.actions if result.mapping_set else {}
+    if result.problems:
+        detail = f"{len(result.problems)} problems, the first: {result.problems[0]}"
+        return (bad(subject, detail, "see `bridge check`"),), actions
+    assert result.mapping_set is not None
+    detail = f"{len(result.mapping_set.mappings)} mappings, {result.tests_run} tests passed"
+    if result.warnings:
+        detail += f", {len(result.warnings)} warnings"
+        return (warning(subject, detail, "see `bridge check`"),), actions
+    return (good(subject, detail),), actions
+
+
+def ledger(settings: Settings) -> Iterator[Finding]:
+    """Open the ledger, commit a row, and look at what it says of itself."""
+    url = urlsplit(settings.database_url.get_secret_value())
+    if url.scheme == "sqlite" and not Path(url.path[1:]).exists():
+        yield bad("ledger", f"there is none at {url.path[1:]}", "run `bridge migrate`")
+        return
+    try:
+        opened = open_ledger(settings)
+    except BridgeError as error:
+        yield bad("ledger", str(error), "run `bridge migrate`, or correct BRIDGE_DATABASE_URL")
+        return
+    except Exception as error:  # noqa: BLE001 - whatever a driver says, it is what is to be found out here
+        yield bad("ledger", f"cannot be opened ({type(error).__name__})", "check BRIDGE_DATABASE_URL")
+        return
+    opened.start()
+    try:
+        yield from _try(opened)
+    finally:
+        opened.stop()
+
+
+def _try(opened: Ledger) -> Iterator[Finding]:
+    began = time.monotonic()
+    try:
+        opened.write(_probe)
+        seconds = time.monotonic() - began
+        yield from _committed(seconds)
+        yield from _standing(opened)
+    except BridgeError as error:
+        yield bad(
+            "ledger", f"nothing could be committed ({error})", "check its disk, its rights and its load"
+        )
+
+
+def _committed(seconds: float) -> Iterator[Finding]:
+    detail = f"a row was committed in {seconds * 1000:.0f} ms"
+    if seconds > SLOW_COMMIT_SECONDS:
+        yield warning("ledger", detail, "put it on a local disk that is less busy")
+    else:
+        yield good("ledger", detail)
+
+
+def _standing(opened: Ledger) -> Iterator[Finding]:
+    set_hash = opened.read(in_force.mapping_set_in_force)
+    if set_hash is None:
+        yield warning(
+            "mapping set", "none is in force yet", "start the web process or a worker: it takes the files"
+        )
+    else:
+        yield good("mapping set", f"{set_hash[:12]} is in force")
+    for pause in opened.read(queries.figures).pauses:
+        yield warning(
+            f"portal {pause.portal}",
+            f"is paused ({pause.reason}), nothing is sent",
+            f"mend the cause, then `bridge release --portal {pause.portal} --reason TEXT`",
+        )
+
+
+def _probe(tx: Tx) -> None:
+    tx.count("probe", "doctor", "committed")

@@ -1,0 +1,81 @@
+"""What can be tried at a ticket system: who we are there, what we may do, and whether its clock is ours.
+
+It must not write to a ticket: whether that is allowed shows only in part.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from bridge.connections import Source
+from bridge.doctoring.findings import Finding, clock, failure, good, warning
+from bridge.models import HttpRequest, HttpResponse, NoResponse, NotPosted
+from bridge.ticketing.jira import Jira
+from bridge.ticketing.jira import permissions as jira_permissions
+from bridge.ticketing.servicenow import ServiceNow
+from bridge.ticketing.servicenow import permissions as servicenow_permissions
+
+ANSWER_SECONDS = 15.0
+
+
+def examine(source: Source, *, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """Yield what is found; where nobody answers, nothing further is asked."""
+    system = source.system
+    subject, settings = f"source {system.source}", f"BRIDGE_SOURCES__{system.source.upper()}__"
+    response = _ask(source, system.account_request())
+    if isinstance(response, NoResponse):
+        yield failure(subject, response.reason, f"no answer: {response.detail}", settings=settings)
+        return
+    account = system.read_account(response)
+    if isinstance(account, NotPosted):
+        yield failure(subject, account.reason, f"our account: {account.detail}", settings=settings)
+        return
+    yield good(subject, f"our account is {account.name or account.login or account.email or account.id}")
+    skew = clock(subject, response, now)
+    if skew is not None:
+        yield skew
+    if isinstance(system, Jira):
+        yield from _jira(source, system, subject, settings)
+    elif isinstance(system, ServiceNow):
+        yield from _servicenow(source, system, subject, settings)
+
+
+def _jira(source: Source, system: Jira, subject: str, settings: str) -> Iterator[Finding]:
+    response = _ask(source, jira_permissions.request(system.config))
+    if isinstance(response, NoResponse):
+        yield failure(subject, response.reason, f"permissions: {response.detail}", settings=settings)
+        return
+    lacking = jira_permissions.read_lacking(response)
+    if isinstance(lacking, NotPosted):
+        yield failure(subject, lacking.reason, f"permissions: {lacking.detail}", settings=settings)
+    elif lacking:
+        yield warning(
+            subject,
+            f"our account has in no project: {', '.join(lacking)}",
+            "give these permissions in the permission scheme of the projects",
+        )
+    else:
+        yield good(subject, f"has in some project: {', '.join(jira_permissions.NEEDED)}")
+
+
+def _servicenow(source: Source, system: ServiceNow, subject: str, settings: str) -> Iterator[Finding]:
+    readable: list[str] = []
+    for table in system.config.tables:
+        response = _ask(source, servicenow_permissions.request(system.config, table))
+        if isinstance(response, NoResponse):
+            yield failure(subject, response.reason, f"table {table}: {response.detail}", settings=settings)
+            continue
+        refusal = servicenow_permissions.read_refusal(response)
+        if refusal is None:
+            readable.append(table)
+        else:
+            yield warning(
+                subject,
+                f"table {table} cannot be read: {refusal.detail}",
+                f"give our account the right, or take the table out of {settings}TABLES",
+            )
+    if readable:
+        yield good(subject, f"may read {', '.join(readable)}; writing cannot be tried without doing it")
+
+
+def _ask(source: Source, request: HttpRequest) -> HttpResponse | NoResponse:
+    return source.transport.send(request, deadline=ANSWER_SECONDS)
