@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -165,6 +166,36 @@ def test_a_length_over_the_limit_is_refused_without_reading(served: Served) -> N
 )
 def test_bytes_that_are_no_request_are_a_4xx(served: Served, headers: bytes) -> None:
     assert 400 <= raw(served.port, HEAD + headers).status < 500
+
+
+def test_health_has_threads_left_while_more_webhooks_wait_for_a_locked_database_than_there_are_threads(
+    served: Served, sender: Any
+) -> None:
+    bodies = [sender.created()[1] for _ in range(80)]
+    database = served.ledger.engine.url.database
+    assert database is not None
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def send(body: bytes) -> int:
+        return served.ask("POST", "/webhooks/jira", body, **sender.headers(body))[0]
+
+    times = []
+    with ThreadPoolExecutor(80) as senders:
+        waiting = [senders.submit(send, body) for body in bodies]
+        # The first moments are for the burst itself; what must not happen is that health waits for the lock.
+        time.sleep(1.2)
+        for _ in range(20):
+            asked = time.monotonic()
+            served.ask("GET", "/livez")
+            times.append(time.monotonic() - asked)
+        statuses = {each.result(30) for each in waiting}
+    other.execute("ROLLBACK")
+    other.close()
+    assert statuses == {503}
+    assert sorted(times)[len(times) // 2] < 0.1
+    served.soon(lambda: served.ask("GET", "/readyz")[0] == 200)
+    served.soon(lambda: send(bodies[0]) == 200)
 
 
 def test_nothing_of_a_request_is_logged(served: Served) -> None:
