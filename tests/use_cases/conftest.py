@@ -1,0 +1,322 @@
+"""The use cases over a real ledger and the simulated systems, driven step by step on the test's own clock."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge.acting import Acting
+from bridge.bootstrap.outside import connect
+from bridge.connections import Connections
+from bridge.ledger import Ledger, accepting, outbox, queries, sessions, working
+from bridge.ledger.connecting import open_database
+from bridge.ledger.working import Allowance
+from bridge.models import (
+    CallResult,
+    CallState,
+    Comment,
+    CommentState,
+    Delivery,
+    DeliveryId,
+    DeviceKey,
+    MappingId,
+    Mode,
+    Plan,
+    PortalName,
+    Run,
+    RunId,
+    RunState,
+    SessionId,
+    SourceName,
+    TicketRef,
+)
+from bridge.operations import Operations
+from bridge.resolving import Resolving
+from bridge.sandbox import credentials as known
+from bridge.sandbox.client import NexthinkControl, TicketControl
+from bridge.sandbox.running import Sandbox
+from bridge.sandbox.scenario import jira_fields, servicenow_columns
+from bridge.settings import read_settings
+from bridge.telling import POSTING, Telling
+from bridge.transport import boot_clock
+from bridge.undertaking import Undertaking
+
+MAIN = PortalName("main")
+JIRA_SECRETS = json.dumps([known.JIRA_WEBHOOK_SECRET])
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Sandbox:
+    """The one running sandbox, as good as new."""
+    for url in (running.nexthink_url, running.jira_url, running.servicenow_url):
+        NexthinkControl(url=url).reset()
+    return running
+
+
+@pytest.fixture
+def nexthink(sandbox: Sandbox) -> NexthinkControl:
+    return NexthinkControl(url=sandbox.nexthink_url)
+
+
+@pytest.fixture
+def jira(sandbox: Sandbox) -> TicketControl:
+    return TicketControl(url=sandbox.jira_url)
+
+
+@pytest.fixture
+def servicenow(sandbox: Sandbox) -> TicketControl:
+    return TicketControl(url=sandbox.servicenow_url)
+
+
+@pytest.fixture
+def environ(sandbox: Sandbox) -> dict[str, str]:
+    """Settings of a bridge that has the simulated systems as its sources and its portal."""
+    jira_source = {"KIND": "jira", "BASE_URL": sandbox.jira_url, "VERIFY": "hmac", "SECRETS": JIRA_SECRETS}
+    cloud = {"USERNAME": known.JIRA_CLOUD_USERNAME, "TOKEN": known.JIRA_CLOUD_TOKEN}
+    sources = {
+        "JIRA": {**jira_source, **cloud},
+        "DESK": {**jira_source, **cloud, "INTERNAL_COMMENTS": "jsm"},
+        "DATACENTER": {
+            **jira_source,
+            "DEPLOYMENT": "datacenter",
+            "USERNAME": known.JIRA_DATACENTER_USERNAME,
+            "PASSWORD": known.JIRA_DATACENTER_PASSWORD,
+        },
+        "SERVICENOW": {
+            "KIND": "servicenow",
+            "BASE_URL": sandbox.servicenow_url,
+            "VERIFY": "standard",
+            "SECRETS": json.dumps([known.SERVICENOW_WEBHOOK_SECRET]),
+            "USERNAME": known.SERVICENOW_USERNAME,
+            "PASSWORD": known.SERVICENOW_PASSWORD,
+        },
+    }
+    return {
+        "BRIDGE_PORTALS__MAIN__BASE_URL": sandbox.nexthink_url,
+        "BRIDGE_PORTALS__MAIN__USERNAME": known.NEXTHINK_USERNAME,
+        "BRIDGE_PORTALS__MAIN__PASSWORD": known.NEXTHINK_PASSWORD,
+        "BRIDGE_PORTALS__MAIN__NXQL_URL": sandbox.nxql_url,
+        **{
+            f"BRIDGE_SOURCES__{name}__{setting}": value
+            for name, settings in sources.items()
+            for setting, value in settings.items()
+        },
+    }
+
+
+@pytest.fixture
+def tickets(jira: TicketControl, servicenow: TicketControl) -> Callable[[str], TicketRef]:
+    """Make a ticket in the system behind a source."""
+    numbers = count(1)
+
+    def make(source: str = "jira") -> TicketRef:
+        number = next(numbers)
+        if source == "servicenow":
+            key, table = f"INC{number:07}", "incident"
+            columns = servicenow_columns(
+                number=key, device="WS-ABC-12345", state=("2", "In Progress"), summary="Word", table=table
+            )
+            record = servicenow.call("PUT", "records", {"table": table, "columns": columns})
+            return TicketRef(source=SourceName(source), uid=record["sys_id"], key=key, table=table)
+        fields = jira_fields(devices=(), status="Approved", summary="Word", labels=())
+        issue = jira.call("PUT", "issues", {"key": f"SUP-{number}", "fields": fields})
+        return TicketRef(source=SourceName(source), uid=issue["id"], key=issue["key"])
+
+    return make
+
+
+@dataclass
+class House:
+    """A bridge without threads: a test says who claims what, and when."""
+
+    ledger: Ledger
+    clock: Any
+    connections: Connections
+    make_plan: Callable[..., Plan]
+    tickets: Callable[[str], TicketRef]
+    noted: list[tuple[PortalName, CallResult]] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.resolving = Resolving(connections=lambda: self.connections)
+        self.acting = Acting(
+            ledger=self.ledger,
+            connections=lambda: self.connections,
+            resolving=self.resolving,
+            clock=self.clock,
+            boot_clock=boot_clock,
+            jitter=lambda: 0.0,
+            noted=lambda portal, result: self.noted.append((portal, result)),
+            stopping=self.stopping.is_set,
+        )
+        self.telling = Telling(
+            ledger=self.ledger, connections=lambda: self.connections, clock=self.clock, jitter=lambda: 0.0
+        )
+        self.operations = Operations(ledger=self.ledger, connections=lambda: self.connections)
+        self.open_session("s1")
+
+    def open_session(self, name: str) -> SessionId:
+        self.ledger.write(sessions.open_session, session=SessionId(name), host="host", pid=1)
+        return SessionId(name)
+
+    def undertaking(self, monotonic: Callable[[], float], names: str = "t") -> Undertaking:
+        ids = (f"{names}{number}" for number in count(1))
+        return Undertaking(
+            ledger=self.ledger,
+            connections=lambda: self.connections,
+            new_id=lambda: next(ids),
+            monotonic=monotonic,
+            beat_seconds=5.0,
+        )
+
+    def ask(self, source: str = "jira", **plan: Any) -> RunId:
+        """Accept a delivery that asks for one run on a ticket of its own; keywords are those of a plan."""
+        number = next(self.numbers)
+        plan.setdefault("ticket", self.tickets(source))
+        wanted = self.make_plan(
+            **{"devices": ("WS-ABC-12345",), "by": DeviceKey.NAME, "occurred_at": self.clock(), **plan}
+        )
+        new = accepting.NewRun(
+            id=RunId(f"r{number}"),
+            mapping=MappingId(wanted.mapping),
+            mode=Mode.LIVE,
+            key=f"changelog:{number}",
+            ticket=wanted.ticket,
+            state=RunState.QUEUED,
+            reason=None,
+            detail=None,
+            plan=wanted,
+            comment=None,
+        )
+        verdict = accepting.Verdict(
+            reason=None, detail=None, ticket=new.ticket, findings=[], mapping_set="0" * 64, runs=(new,)
+        )
+        delivery = Delivery(
+            source=wanted.ticket.source,
+            key=f"identifier-{number}",
+            digest=f"{number:064}",
+            timed=True,
+            payload={},
+            received_at=self.clock(),
+        )
+        self.ledger.write(
+            accepting.accept, delivery_id=DeliveryId(f"d{number}"), delivery=delivery, verdict=verdict
+        )
+        return new.id
+
+    def claim(self, session: str = "s1", limit: int = 10) -> tuple[Run, ...]:
+        portals = tuple(self.connections.portals)
+        return self.ledger.write(
+            working.claim,
+            session=SessionId(session),
+            allowances=(
+                *(Allowance(portal=portal, runs=limit) for portal in portals),
+                Allowance(portal=None, runs=1),
+            ),
+            configured=portals,
+        )
+
+    def work(self, session: str = "s1") -> None:
+        """Claim what is due and take it as far as it goes."""
+        for run in self.claim(session):
+            self.acting.act(run)
+
+    def claim_comments(self, session: str = "s1") -> tuple[Comment, ...]:
+        return self.ledger.write(
+            outbox.claim_comments,
+            session=SessionId(session),
+            limit=50,
+            sources=tuple(self.connections.sources),
+            lasting=POSTING,
+        )
+
+    def post(self, session: str = "s1") -> None:
+        """Post every comment that is due, also those that wait behind another."""
+        while comments := self.claim_comments(session):
+            for comment in comments:
+                self.telling.post(comment, SessionId(session))
+
+    def story(self, run: str) -> queries.RunStory:
+        return self.ledger.read(queries.run_story, run=RunId(run))
+
+    def state(self, run: str) -> RunState:
+        return self.story(run).run.state
+
+    def calls(self, run: str) -> list[tuple[int, int, CallState]]:
+        return [(call.part.number, call.attempt, call.state) for call in self.story(run).calls]
+
+    def occasions(self, run: str) -> list[str]:
+        return [comment.owed.occasion.value for comment in self.story(run).comments]
+
+    def told(self, run: str) -> list[CommentState]:
+        return [comment.state for comment in self.story(run).comments]
+
+    def later(self, **by: float) -> None:
+        self.clock.move(**by)
+
+
+@pytest.fixture
+def house(
+    ledger: Ledger,
+    clock: Any,
+    environ: dict[str, str],
+    make_plan: Callable[..., Plan],
+    tickets: Callable[[str], TicketRef],
+) -> Callable[..., House]:
+    """Build a house, `over` another ledger if need be; keywords are settings without their BRIDGE_ prefix."""
+
+    def build(over: Ledger = ledger, **settings: str) -> House:
+        given = {f"BRIDGE_{name}": value for name, value in settings.items()}
+        return House(
+            ledger=over,
+            clock=clock,
+            connections=connect(read_settings({**environ, **given})),
+            make_plan=make_plan,
+            tickets=tickets,
+        )
+
+    return build
+
+
+@pytest.fixture
+def locked(database_url: str) -> Callable[[], Any]:
+    """Hold a lock that lets nobody change a run, a call or a session until the context ends."""
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        if database_url.startswith("postgresql"):
+            with psycopg.connect(database_url) as connection:
+                connection.execute("LOCK TABLE runs, calls, sessions IN SHARE ROW EXCLUSIVE MODE")
+                yield
+                connection.rollback()
+            return
+        engine = open_database(database_url)
+        with engine.connect().execution_options(writing=True) as held, held.begin():
+            held.execute(text("SELECT 1"))
+            yield
+        engine.dispose()
+
+    return lock
+
+
+@pytest.fixture
+def impatient(ledger: Ledger, clock: Any) -> Iterator[Ledger]:
+    """A second ledger on the same database whose callers wait for a commit for a fifth of a second."""
+    opened = Ledger(ledger.engine, clock=clock, server_clock=False, write_timeout=0.2)
+    opened.start()
+    yield opened
+    opened.stop()
