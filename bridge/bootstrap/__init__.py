@@ -24,7 +24,7 @@ from bridge.checking import CheckResult, check
 from bridge.errors import ConfigurationError
 from bridge.ledger import Ledger
 from bridge.ledger.connecting import open_database
-from bridge.ledger.migrating import migrate, require_schema
+from bridge.ledger.migrating import is_empty, migrate, require_schema
 from bridge.mapping import language
 from bridge.mapping.language import MappingSet, MappingTexts
 from bridge.mapping.reading import LoadContext
@@ -84,11 +84,11 @@ def open_ledger(
 ) -> Ledger:
     """Open the ledger at the schema of this code; raise ConfigurationError for any other.
 
-    A SQLite file that does not exist yet is made; `migrating` brings an older schema up to date.
+    A SQLite file that is new gets its tables; `migrating` brings an older schema up to date.
     """
     engine = open_database(settings.database_url.get_secret_value())
-    database = engine.url.database or ""
-    if migrating or (engine.dialect.name == "sqlite" and not Path(database).exists()):
+    # Processes that start together on a new file do this one after the other; the later ones find it done.
+    if migrating or (engine.dialect.name == "sqlite" and is_empty(engine)):
         migrate(engine)
     require_schema(engine)
     return Ledger(engine, clock=utc_now, write_timeout=write_timeout)

@@ -37,7 +37,10 @@ def open_database(url: str) -> Engine:
 def _open_sqlite(url: str, database: str | None) -> Engine:
     if not database or database == ":memory:":
         raise ConfigurationError(("BRIDGE_DATABASE_URL: needs a file (sqlite:///data/bridge.sqlite3)",))
-    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(database)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # It holds ticket payloads: nobody else reads it. SQLite gives its -wal and -shm files the same mode.
+    path.touch(mode=0o600)
     engine = create_engine(
         url,
         hide_parameters=True,

@@ -32,6 +32,12 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         return before, SCHEMA_REVISION
 
 
+def is_empty(engine: Engine) -> bool:
+    """Say whether a database holds no ledger yet."""
+    with engine.connect() as connection:
+        return _revision(connection) is None
+
+
 def require_schema(engine: Engine) -> None:
     """Raise ConfigurationError unless the ledger has exactly the schema of this code."""
     with engine.connect() as connection:

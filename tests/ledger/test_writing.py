@@ -124,3 +124,27 @@ def test_an_empty_database_asks_for_migrate(database_url):
     with pytest.raises(ConfigurationError, match="bridge migrate"):
         migrating.require_schema(engine)
     engine.dispose()
+
+
+def test_a_new_sqlite_ledger_is_readable_by_its_owner_only(tmp_path, clock):
+    path = tmp_path / "data" / "x.sqlite3"
+    engine = connecting.open_database(f"sqlite:///{path}")
+    migrating.migrate(engine)
+    with engine.connect():
+        files = [path, path.with_name("x.sqlite3-wal"), path.with_name("x.sqlite3-shm")]
+        assert [oct(file.stat().st_mode & 0o777) for file in files] == ["0o600"] * 3
+        assert oct(path.parent.stat().st_mode & 0o777) == "0o700"
+    engine.dispose()
+
+
+def test_processes_that_start_together_on_a_new_ledger_make_it_once(database_url):
+    def start(_number):
+        engine = connecting.open_database(database_url)
+        outcome = migrating.migrate(engine)
+        migrating.require_schema(engine)
+        engine.dispose()
+        return outcome[0]
+
+    with ThreadPoolExecutor(6) as pool:
+        before = list(pool.map(start, range(6)))
+    assert sorted(revision or "" for revision in before) == ["", *["0001"] * 5]
