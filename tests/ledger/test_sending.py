@@ -198,3 +198,17 @@ def test_s9_an_attempt_that_the_person_did_not_see_refuses_the_act(ledger, sent)
 def test_a_sent_run_cannot_be_cancelled(ledger, sent, make_comment):
     with pytest.raises(NotPossible, match="is sending"):
         ledger.write(people.cancel, run=RunId("r1"), act=ACT, comment=make_comment("r1"))
+
+
+def test_l1_the_policy_is_asked_in_the_transaction_that_commits_the_intent(
+    ledger, accept, make_run, open_session, claim, part
+):
+    open_session("s1")
+    accept(make_run("r1"))
+    (run,) = claim("s1")
+    # The pause comes after every look that the worker took before.
+    ledger.write(sending.pause, portal=PortalName("main"), reason=Reason.UNAUTHORIZED, run=RunId("r0"))
+    admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=LASTING)
+    assert admission.verdict is Verdict.HOLD
+    assert admission.call is None
+    assert story(ledger).calls == ()
