@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 # Threads that webhooks never take.
 KEPT_FREE = 2
-# Seconds that a webhook waits for a place: a burst passes in less.
-PATIENCE = 0.25
-# When someone has been inside this long the ledger stands still, and waiting for a place is vain.
+# When someone has been inside for so many seconds the ledger stands still, and waiting for a place is vain.
 STANDSTILL = 1.0
+# Seconds between two looks at that.
+LOOK = 0.1
 
 
 class Turnstile:
@@ -26,11 +26,8 @@ class Turnstile:
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """Yield True with a place taken, or False where none comes free soon."""
-        taken = self._free.acquire(blocking=False) or (
-            not self._stands_still() and self._free.acquire(timeout=PATIENCE)
-        )
-        if not taken:
+        """Yield True with a place taken, or False where the ledger stands still and all are taken."""
+        if not self._take():
             yield False
             return
         me = threading.get_ident()
@@ -42,6 +39,14 @@ class Turnstile:
             with self._lock:
                 del self._inside[me]
             self._free.release()
+
+    def _take(self) -> bool:
+        if self._free.acquire(blocking=False):
+            return True
+        while not self._stands_still():
+            if self._free.acquire(timeout=LOOK):
+                return True
+        return False
 
     def _stands_still(self) -> bool:
         with self._lock:

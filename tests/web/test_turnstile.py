@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridge.web.turnstile import PATIENCE, STANDSTILL, Turnstile
+from bridge.web.turnstile import LOOK, STANDSTILL, Turnstile
 
 
 class Seconds:
@@ -35,17 +35,31 @@ def test_a_burst_passes_though_it_is_larger_than_the_places() -> None:
         assert all(burst.map(pass_through, range(100)))
 
 
-def test_one_who_finds_every_place_taken_waits_a_moment_and_no_longer() -> None:
+def test_one_who_finds_every_place_taken_gets_the_next_that_comes_free() -> None:
     turnstile, leave = Turnstile(places=1, monotonic=Seconds()), threading.Event()
-    with ThreadPoolExecutor(1) as inside:
-        first = inside.submit(enter, turnstile, leave)
-        time.sleep(0.05)
-        began = time.monotonic()
-        assert not enter(turnstile, leave)
-        assert PATIENCE <= time.monotonic() - began < PATIENCE + 0.5
+    with ThreadPoolExecutor(2) as burst:
+        first = burst.submit(enter, turnstile, leave)
+        second = burst.submit(enter, turnstile, leave)
+        time.sleep(3 * LOOK)
+        assert not first.done()
+        assert not second.done()
         leave.set()
         assert first.result(10)
-    assert enter(turnstile, leave)
+        assert second.result(10)
+
+
+def test_one_who_waits_gives_up_when_the_ledger_turns_out_to_stand_still() -> None:
+    seconds = Seconds()
+    turnstile, leave = Turnstile(places=1, monotonic=seconds), threading.Event()
+    with ThreadPoolExecutor(2) as burst:
+        inside = burst.submit(enter, turnstile, leave)
+        time.sleep(0.05)
+        waiting = burst.submit(enter, turnstile, leave)
+        time.sleep(0.05)
+        seconds.now += STANDSTILL + 0.1
+        assert not waiting.result(10)
+        leave.set()
+        assert inside.result(10)
 
 
 def test_nobody_waits_once_the_ledger_stands_still() -> None:
@@ -57,7 +71,7 @@ def test_nobody_waits_once_the_ledger_stands_still() -> None:
         seconds.now += STANDSTILL + 0.1
         began = time.monotonic()
         assert not enter(turnstile, leave)
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < LOOK / 2
         leave.set()
         assert first.result(10)
 
