@@ -22,7 +22,7 @@ from bridge.ticketing import TicketSystem
 # Members whose values are words of the ticket system, not of a person.
 _WORDS: Final = frozenset(
     {"webhookEvent", "issue_event_type_name", "operation", "table", "sys_class_name", "rule", "field",
-     "fieldId", "fieldtype", "type", "timestamp"}
+     "fieldId", "fieldtype", "type", "accountType", "timestamp"}
 )  # fmt: skip
 _PERSONAL: Final = frozenset({("ticket", "person"), ("ticket", "assignee")})
 
@@ -90,7 +90,8 @@ def _read_by_mappings(event: TicketEvent | None, mapping_set: MappingSet) -> Ite
     if event is None:
         return
     view = View(event)
-    for path in (path for rule in mapping_set.mappings for path in _paths(rule)):
+    rules = (rule for rule in mapping_set.mappings if rule.source == event.ref.source)
+    for path in (path for rule in rules for path in _paths(rule)):
         if path.root == "actor" or path.names[:2] in _PERSONAL:
             continue
         value = view.value(path)
@@ -136,17 +137,16 @@ class _Replacing:
     def value(self, name: str, value: Json) -> Json:
         """Return a value of a member called `name` with everything below it replaced."""
         if isinstance(value, dict):
-            person = "displayName" in value or "accountId" in value
-            return {
-                key: self._person(one) if person and isinstance(one, str) else self.value(key, one)
-                for key, one in value.items()
-            }
+            if "displayName" in value or "accountId" in value:
+                texts = (one for key, one in value.items() if isinstance(one, str) and key not in _WORDS)
+                self._people |= frozenset(texts)
+            return {key: self.value(key, one) for key, one in value.items()}
         if isinstance(value, list):
             return [self.value(name, one) for one in value]
         text = as_text(value)
         if text is None or isinstance(value, bool) or not text or name in _WORDS:
             return value
-        if text in self._keep:
+        if text in self._keep - self._people:
             self.kept.add(text)
             return value
         if isinstance(value, str):

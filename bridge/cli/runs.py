@@ -10,11 +10,13 @@ import click
 
 from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option
-from bridge.cli.showing import as_json, line, moment, table
+from bridge.cli.showing import as_json, instant, line, moment, table
 from bridge.ledger import queries
-from bridge.ledger.queries import RunStory
+from bridge.ledger.queries import HistoryLine, RunStory
 from bridge.models import Call, CallState, Comment, CommentState, Plan, Run, RunId, RunState
 
+_OF_CALLS = ("intended", "call_")
+_LATE = "late_answer"
 _WAYS_OUT = {
     RunState.UNKNOWN: (
         "Find out in Nexthink whether the action ran, then say so with one of these:",
@@ -47,16 +49,24 @@ def runs() -> None:
 
 @runs.command("list")
 @click.option("--ticket", metavar="KEY", help="Only those of this ticket.")
-@click.option("--state", type=click.Choice(list(RunState)), help="Only those in this state.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in RunState]), help="Only those in this state."
+)
 @click.option("--mapping", metavar="ID", help="Only those of this mapping.")
 @limit_option
 @json_option
 def list_runs(
-    ticket: str | None, state: RunState | None, mapping: str | None, limit: int, for_programs: bool
+    ticket: str | None, state: str | None, mapping: str | None, limit: int, for_programs: bool
 ) -> None:
     """List runs, the newest first."""
     with ledger_to_read() as ledger:
-        found = ledger.read(queries.list_runs, limit=limit, ticket=ticket, state=state, mapping=mapping)
+        found = ledger.read(
+            queries.list_runs,
+            limit=limit,
+            ticket=ticket,
+            state=RunState(state) if state else None,
+            mapping=mapping,
+        )
     if for_programs:
         as_json(found)
         return
@@ -90,9 +100,9 @@ def show_run(run: str, for_programs: bool) -> None:
     _print_run(story.run)
     line()
     for at, texts in sorted(_timeline(story), key=lambda entry: entry[0]):
-        line(f"{moment(at)}  {texts[0]}", indent=2)
+        line(f"{instant(at)}  {texts[0]}", indent=2)
         for text in texts[1:]:
-            line(text, indent=26)
+            line(text, indent=44)
     for text in _WAYS_OUT.get(story.run.state, ()):
         line(text.format(run=story.run.id), indent=2 if text.startswith("bridge ") else 0)
 
@@ -126,23 +136,29 @@ def _print_plan(plan: Plan) -> None:
 def _timeline(story: RunStory) -> Iterator[tuple[datetime, tuple[str, ...]]]:
     """Yield what happened when, each as one or more lines; causes stand before what they cause."""
     delivery = story.delivery
-    yield delivery.received_at, (f"received    delivery {delivery.id} from {delivery.source}",)
+    yield delivery.received_at, (f"received        delivery {delivery.id} from {delivery.source}",)
     for finding in delivery.findings:
         if finding["mapping"] == story.run.mapping:
             seen = (condition["seen"] for condition in finding["conditions"])
-            yield delivery.received_at, (f"matched     {finding['mapping']}", *filter(None, seen))
+            yield delivery.received_at, (f"matched         {finding['mapping']}", *filter(None, seen))
     for call in story.calls:
         yield from _call_lines(call)
     for entry in story.history:
-        who = f" by {entry.by}" if entry.by else ""
-        why = f": {entry.detail}" if entry.detail else ""
-        yield entry.at, (f"{entry.event:<11} {who.lstrip()}{why}".rstrip(" "),)
+        # The calls themselves tell more than the timeline's note of them, but for an answer that came late.
+        if entry.detail == _LATE or not entry.event.startswith(_OF_CALLS):
+            yield entry.at, (_history_line(entry),)
     for comment in story.comments:
         yield comment.owed_at, (_comment_line(comment),)
 
 
+def _history_line(entry: HistoryLine) -> str:
+    who = f"by {entry.by}" if entry.by else ""
+    said = ": ".join(part for part in (who, entry.detail or "") if part)
+    return f"{entry.event.replace('_', ' '):<15} {said}".rstrip()
+
+
 def _call_lines(call: Call) -> Iterator[tuple[datetime, tuple[str, ...]]]:
-    name = f"call        part {call.part.number}, attempt {call.attempt}"
+    name = f"call            part {call.part.number}, attempt {call.attempt}"
     if call.intended_at is not None:
         devices = (f"{device.name or '-'} {device.uid}" for device in call.part.devices)
         engines = (f"on Engine {engine}" for engine in call.part.engines or ("all that are connected",))
@@ -173,4 +189,4 @@ def _comment_line(comment: Comment) -> str:
         state += f" as {comment.posted_id}"
     elif comment.reason is not None:
         state += f", {comment.reason} after {comment.attempt} tries"
-    return f"comment     {comment.owed.occasion} {comment.owed.n}, {comment.owed.visibility}: {state}"
+    return f"comment owed    {comment.owed.occasion} {comment.owed.n}, {comment.owed.visibility}: {state}"

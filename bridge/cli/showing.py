@@ -55,6 +55,11 @@ def moment(at: datetime | None) -> str:
     return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
+def instant(at: datetime) -> str:
+    """Return a time in UTC to the millisecond, for what follows closely upon each other."""
+    return f"{at.astimezone(UTC).isoformat(sep=' ', timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows as columns: plain and unwrapped into a pipe, wrapped to the terminal's width on one."""
     on_terminal = sys.stdout.isatty()

@@ -92,7 +92,8 @@ class _Comments:
         self._jira = TicketControl(url=sandbox.jira_url)
         self._servicenow = TicketControl(url=sandbox.servicenow_url)
         self._narrator = narrator
-        self._shown = 0
+        # So many of each system's comments were shown; both only ever grow.
+        self._shown = {"jira": 0, "servicenow": 0}
         self._tickets: set[str] = set()
 
     def both_came(self) -> bool:
@@ -102,13 +103,14 @@ class _Comments:
 
     def show_new(self) -> None:
         """Show the comments that came since the last look."""
-        for ticket, lines in list(self._all())[self._shown :]:
-            self._shown += 1
+        for ticket, lines in self._new():
             self._tickets.add(ticket)
             self._narrator.comment(ticket, lines)
 
-    def _all(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        for comment in self._jira.comments():
+    def _new(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for comment in self._jira.comments()[self._shown["jira"] :]:
+            self._shown["jira"] += 1
             yield comment["issue"], reading.of_jira(comment["body"])
-        for entry in self._servicenow.comments():
+        for entry in self._servicenow.comments()[self._shown["servicenow"] :]:
+            self._shown["servicenow"] += 1
             yield entry["ticket"], reading.of_servicenow(entry["text"])

@@ -35,7 +35,9 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Finding:
-    found = f"{len(settings.sources)} sources and {len(settings.portals)} portals are configured"
+    named = ", ".join(source.name for source in settings.sources) or "none"
+    targets = ", ".join(portal.name for portal in settings.portals) or "none"
+    found = f"sources: {named}; portals: {targets}"
     if settings.sources and settings.portals:
         return good("settings", found)
     return warning("settings", found, "set BRIDGE_SOURCES__… and BRIDGE_PORTALS__… (see docs/settings.md)")

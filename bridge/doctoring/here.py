@@ -41,7 +41,7 @@ def mapping_files(settings: Settings) -> tuple[tuple[Finding, ...], Mapping[str,
     assert result.mapping_set is not None
     detail = f"{len(result.mapping_set.mappings)} mappings, {result.tests_run} tests passed"
     if result.warnings:
-        detail += f", {len(result.warnings)} warnings"
+        detail += f", {len(result.warnings)} to look at, the first: {result.warnings[0]}"
         return (warning(subject, detail, "see `bridge check`"),), actions
     return (good(subject, detail),), actions
 
