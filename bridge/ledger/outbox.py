@@ -10,7 +10,7 @@ from sqlalchemy import and_, case, or_, select, update
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import TICKET, comment_of, to_text
-from bridge.ledger.tables import comments, history
+from bridge.ledger.tables import UNPOSTED, comments, history, is_in
 from bridge.ledger.waking import ring
 from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
 
@@ -56,7 +56,7 @@ def claim_comments(
         .where(
             older.c.source == comments.c.source,
             older.c.ticket_uid == comments.c.ticket_uid,
-            older.c.state.in_((CommentState.OWED, CommentState.POSTING)),
+            is_in(older.c.state, *UNPOSTED),
             older.c.id < comments.c.id,
         )
         .exists()
@@ -64,6 +64,7 @@ def claim_comments(
     picked = tx.skip_locked(
         select(comments.c.id)
         .where(
+            is_in(comments.c.state, *UNPOSTED),
             or_(
                 and_(comments.c.state == CommentState.OWED, comments.c.due_at <= tx.now),
                 left_behind,
@@ -154,9 +155,7 @@ def undeliverable(tx: Tx, *, comment: Comment, session: SessionId, reason: Reaso
 def suspect_all_owed(tx: Tx) -> None:
     """Have unposted comments looked for before they are posted: tickets may be ahead of the ledger (W7)."""
     tx.connection.execute(
-        update(comments)
-        .where(comments.c.state.in_((CommentState.OWED, CommentState.POSTING)))
-        .values(uncertain_until=tx.now)
+        update(comments).where(is_in(comments.c.state, *UNPOSTED)).values(uncertain_until=tx.now)
     )
 
 

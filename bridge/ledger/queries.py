@@ -13,10 +13,13 @@ from bridge.errors import NotPossible
 from bridge.ledger import Tx
 from bridge.ledger.codec import comment_of, run_of
 from bridge.ledger.tables import (
+    UNENDED,
+    UNPOSTED,
     comments,
     deliveries,
     facts,
     history,
+    is_in,
     pauses,
     refused_webhooks,
     runs,
@@ -97,10 +100,10 @@ def figures(tx: Tx) -> Figures:
     by_state = {
         RunState(state): count
         for state, count in tx.connection.execute(
-            select(runs.c.state, func.count()).where(runs.c.state.in_(unended)).group_by(runs.c.state)
+            select(runs.c.state, func.count()).where(is_in(runs.c.state, *UNENDED)).group_by(runs.c.state)
         )
     }
-    unposted = comments.c.state.in_((CommentState.OWED, CommentState.POSTING))
+    unposted = is_in(comments.c.state, *UNPOSTED)
     owed = tx.connection.execute(select(func.count(), func.min(comments.c.owed_at)).where(unposted)).one()
     return Figures(
         now=tx.now,

@@ -14,7 +14,7 @@ from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
 from bridge.ledger.in_force import put_fact
 from bridge.ledger.outbox import owe, suspect_all_owed
-from bridge.ledger.tables import calls, facts, history, runs, sessions
+from bridge.ledger.tables import UNENDED, calls, facts, history, is_in, runs, sessions
 from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
 
@@ -70,7 +70,11 @@ def hold_everything(tx: Tx) -> int:
 
     A run whose call is open stays as it is: it ends answered or unknown.
     """
-    held = _intact(tx, runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)))
+    held = _intact(
+        tx,
+        is_in(runs.c.state, *UNENDED),
+        runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)),
+    )
     for run in held:
         tx.connection.execute(
             update(runs)
@@ -146,7 +150,12 @@ def take_back(tx: Tx) -> int:
     They are left by a worker whose time to stop was over, so nothing counts as a crash.
     """
     alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
-    left = _intact(tx, runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)), runs.c.owner.not_in(alive))
+    left = _intact(
+        tx,
+        is_in(runs.c.state, *UNENDED),
+        runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+        runs.c.owner.not_in(alive),
+    )
     for run in left:
         _give_back(tx, run, crashes=run.crashes, delay=timedelta())
     return len(left)
@@ -156,7 +165,9 @@ def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
     """Return the runs with an intended call without an answer, and no open session that could record one."""
     alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
     rows = tx.connection.execute(
-        select(runs).where(runs.c.state == RunState.SENDING, runs.c.owner.not_in(alive))
+        select(runs).where(
+            is_in(runs.c.state, *UNENDED), runs.c.state == RunState.SENDING, runs.c.owner.not_in(alive)
+        )
     ).mappings()
     return tuple(Bereaved(run=run, calls=calls_of(tx, run=run.id)) for run in map(run_of, rows))
 

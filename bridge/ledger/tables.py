@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -57,6 +59,15 @@ METADATA = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def is_in(state: ColumnElement[str], *states: str) -> ColumnElement[bool]:
+    """Compare a state with words that stand in the statement: parameters keep SQLite off a partial index.
+
+    SQLite takes the index only where its own words, in their order, are a condition of their own.
+    """
+    return state.in_([literal_column(f"'{word}'") for word in states])
+
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 _row_number = BigInteger().with_variant(Integer, "sqlite")
@@ -167,8 +178,9 @@ Index(
     postgresql_where=text("state = 'queued'"),
 )
 # Every unfinished or waiting run; ended ones, which are nearly all, stay out of it.
-_UNENDED = "state IN ('queued', 'claimed', 'sending', 'held', 'unknown', 'dead')"
-Index("ix_runs_unended", runs.c.state, sqlite_where=text(_UNENDED), postgresql_where=text(_UNENDED))
+UNENDED = ("queued", "claimed", "sending", "held", "unknown", "dead")
+_UNENDED = is_in(runs.c.state, *UNENDED)
+Index("ix_runs_unended", runs.c.state, sqlite_where=_UNENDED, postgresql_where=_UNENDED)
 Index(
     "ix_runs_owner",
     runs.c.owner,
@@ -219,14 +231,15 @@ comments = Table(
     UniqueConstraint("run", "occasion", "n"),
     comment="The outbox: a comment owed is a row, committed with the change that owes it.",
 )
-_UNPOSTED = "state IN ('owed', 'posting')"
+UNPOSTED = ("owed", "posting")
+_UNPOSTED = is_in(comments.c.state, *UNPOSTED)
 Index(
     "ix_comments_unposted",
     comments.c.source,
     comments.c.ticket_uid,
     comments.c.id,
-    sqlite_where=text(_UNPOSTED),
-    postgresql_where=text(_UNPOSTED),
+    sqlite_where=_UNPOSTED,
+    postgresql_where=_UNPOSTED,
 )
 _UNDELIVERABLE = "state = 'undeliverable'"
 Index(

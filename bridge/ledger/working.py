@@ -14,7 +14,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import calls, history, pauses, runs, sessions
+from bridge.ledger.tables import UNENDED, calls, history, is_in, pauses, runs, sessions
 from bridge.models import Call, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
@@ -73,7 +73,13 @@ def _take_suspect(tx: Tx, session: SessionId, due: list[Any]) -> list[Run]:
     if tx.connection.execute(waiting).first() is None:
         return []
     tx.only_one("suspects")
-    busy = select(exists().where(runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)), runs.c.crashes > 0))
+    busy = select(
+        exists().where(
+            is_in(runs.c.state, *UNENDED),
+            runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+            runs.c.crashes > 0,
+        )
+    )
     if tx.connection.execute(busy).scalar():
         return []
     return _take(tx, session, [*due, runs.c.crashes > 0], 1)

@@ -1,0 +1,54 @@
+"""What is asked every second reads what is unfinished, however much has ended."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from bridge.ledger import Tx, accepting, outbox, queries, sessions, working
+from bridge.ledger.connecting import open_database
+from bridge.ledger.migrating import migrate
+from bridge.ledger.working import Allowance
+from bridge.models import PortalName, SessionId, SourceName
+
+OURS = {"session": SessionId("s1")}
+MAIN = PortalName("main")
+ASKED_OFTEN = [
+    (outbox.claim_comments, OURS | {"limit": 8, "sources": (SourceName("jira"),), "lasting": timedelta(1)}),
+    (
+        working.claim,
+        OURS | {"allowances": (Allowance(portal=MAIN, runs=8),), "configured": (MAIN,)},
+    ),
+    (accepting.pending, {"limit": 8}),
+    (sessions.take_back, {}),
+    (sessions.bereaved, {}),
+    (queries.figures, {}),
+]
+
+
+@pytest.mark.parametrize(("asked", "given"), ASKED_OFTEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_no_scan_of_what_has_ended(asked: Any, given: dict[str, Any], tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
+    migrate(engine)
+    statements: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    with engine.connect().execution_options(writing=True) as connection:
+        sessions.open_session(Tx(connection, datetime.now(UTC)), host="h", pid=1, **OURS)
+        statements.clear()
+        asked(Tx(connection, datetime.now(UTC)), **given)
+        cursor: Any = connection.connection.cursor()
+        plans = [
+            (statement, row[3])
+            for statement, parameters in tuple(statements)
+            for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    engine.dispose()
+    assert plans
+    whole = {f"SCAN {table}" for table in ("deliveries", "runs", "calls", "comments", "older", "history")}
+    assert [(statement, step) for statement, step in plans if step in whole] == []
