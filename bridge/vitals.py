@@ -125,7 +125,9 @@ class Vitals:
                 failing = True
             except Exception:
                 # A thread that ended would leave health with what it saw last.
-                log.exception("vitals.failed")
+                if not failing:
+                    log.exception("vitals.failed")
+                failing = True
             if self._stopping.wait(seconds):
                 return
 
