@@ -61,7 +61,8 @@ class Watching:
     def stop(self) -> None:
         """End the looking."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
 
     def connections(self) -> Connections:
         """Return the outside systems with the secrets of this moment."""

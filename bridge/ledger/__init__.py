@@ -98,8 +98,9 @@ class Ledger:
 
     def stop(self) -> None:
         """Write what is queued, then end the writing thread and close the connections."""
-        self._jobs.put(None)
-        self._writer.join(timeout=self._write_timeout)
+        if self._writer.is_alive():
+            self._jobs.put(None)
+            self._writer.join(timeout=self._write_timeout)
         self.engine.dispose()
 
     def write(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -174,19 +175,21 @@ class Ledger:
 
     def _write_together(self, group: list[_Job[Any]]) -> bool:
         """Commit a group; return False where a member failed and all must be repeated one by one (W5)."""
-        committing = False
+        running = committing = False
         try:
             with (
                 self.engine.connect().execution_options(writing=True) as connection,
                 connection.begin() as begun,
             ):
                 tx = Tx(connection, self._now(connection))
+                running = True
                 results = [job.operation(tx) for job in group]
                 _write_totals(tx)
                 committing = True
                 begun.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers who wait
-            if len(group) > 1 and not committing:
+            # Only what a member did can be another member's luck; a database that is away or locked is not.
+            if len(group) > 1 and running and not committing:
                 return False
             failure = _as_bridge_error(error, committing=committing)
             for job in group:

@@ -1,13 +1,15 @@
-"""Waits until another process may have changed the ledger, so that workers need not poll it for work.
+"""Waits until there may be work: for another process's commit, or for a nudge from a thread of this one.
 
 It must not be relied on for anything but speed: a missed wake-up only costs a poll interval.
 """
 
+import select
+import socket
 import time
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.ledger import Tx
@@ -15,6 +17,8 @@ from bridge.ledger import Tx
 CHANNEL = "bridge_work"
 # SQLite tells of commits by others only when asked; asking costs a few microseconds.
 SQLITE_LOOK_SECONDS = 0.05
+# More nudges than this at once are one nudge.
+_NUDGES = 4096
 
 
 def ring(tx: Tx) -> None:
@@ -24,42 +28,55 @@ def ring(tx: Tx) -> None:
 
 
 class Waker:
-    """Tells one thread of changes; `close` when done."""
+    """Tells one thread of changes; any thread may `nudge` it. `close` when done."""
 
     def __init__(self, engine: Engine, stopping: Callable[[], bool]) -> None:
         self._engine = engine
         self._stopping = stopping
+        self._sqlite = engine.dialect.name == "sqlite"
+        self._connection: Connection | None = None
         self._listener: psycopg.Connection | None = None
         self._version: int | None = None
-        self._connection = engine.connect() if engine.dialect.name == "sqlite" else None
+        self._nudged, self._nudging = socket.socketpair()
+        self._nudged.setblocking(False)
+        self._nudging.setblocking(False)
+
+    def nudge(self) -> None:
+        """End the wait that is under way, or the next one."""
+        try:
+            self._nudging.send(b"!")
+        except OSError:
+            # So many nudges are waiting already that none is needed, or the waker is closed.
+            return
 
     def wait(self, seconds: float) -> None:
-        """Return when the ledger may have changed, when `seconds` are over, or when we are stopping."""
-        if self._connection is not None:
+        """Return when there may be work, when `seconds` are over, or when we are stopping."""
+        if self._sqlite:
             self._wait_sqlite(seconds)
         else:
             self._wait_postgresql(seconds)
 
     def close(self) -> None:
-        """Close the connection that was used for looking."""
+        """Close the connections that were used for looking."""
         if self._connection is not None:
             self._connection.close()
         if self._listener is not None:
             self._listener.close()
+        self._nudged.close()
+        self._nudging.close()
 
     def _wait_sqlite(self, seconds: float) -> None:
-        assert self._connection is not None
         ends = time.monotonic() + seconds
         while not self._stopping():
             version = self._data_version()
             changed, self._version = version != self._version, version
-            if changed or time.monotonic() >= ends:
+            if changed or time.monotonic() >= ends or self._pause(SQLITE_LOOK_SECONDS):
                 return
-            time.sleep(SQLITE_LOOK_SECONDS)
 
     def _data_version(self) -> int | None:
-        assert self._connection is not None
         try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
             cursor = self._connection.connection.cursor()
             try:
                 return int(cursor.execute("PRAGMA data_version").fetchone()[0])
@@ -75,9 +92,23 @@ class Waker:
                 self._listener = psycopg.connect(address, autocommit=True, connect_timeout=5)
                 self._listener.execute(f"LISTEN {CHANNEL}")
                 return
-            for _notice in self._listener.notifies(timeout=seconds, stop_after=1):
-                return
+            self._pause(seconds, self._listener)
+            # One look at the ledger answers all that came together.
+            for _notice in self._listener.notifies(timeout=0):
+                pass
         except psycopg.Error:
             # The server is away: wait as if nothing had changed, and listen again the next time.
             self._listener = None
-            time.sleep(min(seconds, 1.0))
+            self._pause(min(seconds, 1.0))
+
+    def _pause(self, seconds: float, listener: psycopg.Connection | None = None) -> bool:
+        """Wait for a nudge, or for the listener to have something to read; return True for a nudge."""
+        waiting = select.poll()
+        waiting.register(self._nudged, select.POLLIN)
+        if listener is not None:
+            waiting.register(listener, select.POLLIN)
+        ready = {handle for handle, _ in waiting.poll(1_000 * seconds)}
+        nudged = self._nudged.fileno() in ready
+        if nudged:
+            self._nudged.recv(_NUDGES)
+        return nudged

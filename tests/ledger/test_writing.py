@@ -148,3 +148,30 @@ def test_processes_that_start_together_on_a_new_ledger_make_it_once(database_url
     with ThreadPoolExecutor(6) as pool:
         before = list(pool.map(start, range(6)))
     assert sorted(revision or "" for revision in before) == ["", *["0001"] * 5]
+
+
+def test_w5_a_group_that_cannot_begin_is_not_repeated_one_by_one(tmp_path, clock):
+    path = tmp_path / "x.sqlite3"
+    engine = connecting.open_database(f"sqlite:///{path}")
+    migrating.migrate(engine)
+    ledger = Ledger(engine, clock=clock, write_timeout=30)
+    ledger.start()
+    begins = []
+    event.listen(engine, "begin", lambda connection: begins.append(1))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(ledger.write, put, number=number * 7 + 1) for number in range(20)]
+        for each in waiting:
+            with pytest.raises(LedgerUnavailable):
+                each.result(20)
+    other.execute("ROLLBACK")
+    other.close()
+    ledger.stop()
+    # One for whoever came first, one for all who came while it waited for the lock.
+    assert len(begins) <= 2
+
+
+def test_a_ledger_that_was_never_started_stops(tmp_path, clock):
+    engine = connecting.open_database(f"sqlite:///{tmp_path}/x.sqlite3")
+    Ledger(engine, clock=clock).stop()
