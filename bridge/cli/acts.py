@@ -21,13 +21,8 @@ _RESOLVED = {
 
 @click.command()
 @click.argument("run")
-@click.option(
-    "--ran/--not-ran",
-    "ran",
-    required=True,
-    default=None,
-    help="What you found out in Nexthink: whether the action ran.",
-)
+@click.option("--ran", is_flag=True, help="You found out in Nexthink that the action ran.")
+@click.option("--not-ran", is_flag=True, help="You found out in Nexthink that the action did not run.")
 @click.option("--send-again", is_flag=True, help="With --not-ran: make one further attempt.")
 @click.option(
     "--attempt",
@@ -36,9 +31,17 @@ _RESOLVED = {
 )
 @reason_option
 def resolve(
-    run: str, ran: bool, send_again: bool, attempt: int | None, reason: str, author: str | None
+    run: str,
+    ran: bool,
+    not_ran: bool,
+    send_again: bool,
+    attempt: int | None,
+    reason: str,
+    author: str | None,
 ) -> None:
     """Say what became of a run whose outcome is unknown. The ticket is told that it is your word."""
+    if ran == not_ran:
+        raise click.UsageError("say --ran or --not-ran, one of them")
     if ran and send_again:
         raise click.UsageError("--send-again goes with --not-ran: what ran is not sent again")
     with bridge_to_act() as bridge:

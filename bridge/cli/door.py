@@ -45,10 +45,12 @@ class Door(click.Group):
         except ConfigurationError as error:
             _end(ctx, EXPECTED, error.problems)
         except LedgerUnavailable as error:
-            _end(ctx, EXPECTED, (f"the ledger does not answer: {error} (see `bridge doctor`)",))
+            _end(ctx, EXPECTED, (_no_ledger(error),))
         except BridgeError as error:
             _end(ctx, EXPECTED, (str(error),))
         except Exception as error:  # noqa: BLE001 - the last door: what nobody foresaw still ends in a sentence
+            if _is_of_database(error):
+                _end(ctx, EXPECTED, (_no_ledger(type(error).__name__),))
             _end(ctx, UNEXPECTED, _unexpected(error))
 
 
@@ -56,6 +58,15 @@ def _end(ctx: click.Context, code: int, lines: Iterable[str]) -> NoReturn:
     for line in lines:
         click.echo(clean(line), err=True)
     ctx.exit(code)
+
+
+def _no_ledger(why: object) -> str:
+    return f"the ledger does not answer: {why} (see `bridge doctor`)"
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Say whether a database refused to be opened: its library's errors have no kind of ours yet then."""
+    return type(error).__module__.startswith("sqlalchemy.")
 
 
 def _unexpected(error: Exception) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ class SourceParam(click.ParamType[NamedSource]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NamedSource:
         """Read a source; a kind that does not exist is a mistake of usage."""
         name, equals, kind = str(value).partition("=")
+        if not (name.isascii() and name.isidentifier()):
+            self.fail("its name must be letters, digits and underscores", param, ctx)
         if not equals and not self._needs_kind:
             return NamedSource(name=name.lower(), kind=None)
         if kind not in set(SourceKind):

@@ -1,0 +1,102 @@
+"""`resolve`, `cancel`, `release`, `declare-restored`: what a person decides, with who and why."""
+
+import getpass
+
+import pytest
+
+from bridge.errors import Reason
+
+WHY = ("--reason", "looked into Nexthink")
+
+
+@pytest.fixture
+def unknown(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        return ledger.lose_answer()
+
+
+def state(home, run):
+    return home.json("runs", "show", run)["run"]["state"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [(("--ran",), "answered"), (("--not-ran",), "refused"), (("--not-ran", "--send-again"), "queued")],
+)
+def test_an_unknown_run_becomes_what_a_person_says_and_the_ticket_is_told(home, unknown, answer, after):
+    assert f"run {unknown} is {after} now." in home.run("resolve", unknown, *answer, *WHY).stdout
+    story = home.json("runs", "show", unknown)
+    assert story["run"]["state"] == after
+    assert story["history"][-1]["detail"] == "looked into Nexthink"
+    assert story["history"][-1]["by"].startswith(f"{getpass.getuser()}@")
+    assert [comment["owed"]["occasion"] for comment in story["comments"]] == ["resolved"]
+
+
+def test_a_second_person_is_told_that_it_was_decided(home, unknown):
+    home.run("resolve", unknown, "--not-ran", *WHY)
+    assert "is refused; this needs unknown" in home.run("resolve", unknown, "--ran", *WHY, code=1).stderr
+
+
+def test_an_attempt_that_is_not_the_newest_decides_nothing(home, unknown):
+    result = home.run("resolve", unknown, "--ran", "--attempt", "2", *WHY, code=1)
+    assert "is at attempt 1, not 2" in result.stderr
+    assert state(home, unknown) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--reason", "x"),
+        ("--send-again", "--reason", "x"),
+        ("--ran", "--not-ran", "--reason", "x"),
+        ("--ran",),
+        ("--ran", "--send-again", "--reason", "x"),
+        ("--ran", "--reason", "  "),
+        ("--ran", "--attempt", "0", "--reason", "x"),
+    ],
+)
+def test_a_decision_that_is_not_whole_is_wrong_usage(home, unknown, arguments):
+    home.run("resolve", unknown, *arguments, code=2)
+    assert state(home, unknown) == "unknown"
+
+
+def test_a_waiting_run_can_be_cancelled_and_one_that_was_sent_cannot(home, unknown):
+    with home.ledger() as ledger:
+        waiting = ledger.arrive("servicenow-incident.json", "servicenow")["runs"][0]
+    home.run("cancel", waiting, *WHY)
+    assert state(home, waiting) == "cancelled"
+    assert "only a queued or held run can be cancelled" in home.run("cancel", unknown, *WHY, code=1).stderr
+
+
+def test_a_held_run_is_released(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold()
+    assert f"bridge release {run} --reason TEXT" in home.run("runs", "show", run).stdout
+    home.run("release", run, *WHY)
+    assert state(home, run) == "queued"
+
+
+def test_a_paused_portal_is_released_with_what_it_held(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold()
+    assert "portal main is open again, runs queued: 1" in home.run("release", "--portal", "main", *WHY).stdout
+    assert state(home, run) == "queued"
+    assert "portal main is not paused" in home.run("release", "--portal", "main", *WHY, code=1).stderr
+
+
+def test_a_restore_that_is_declared_holds_every_unfinished_run_until_it_is_released(home):
+    with home.ledger() as ledger:
+        run = ledger.arrive("jira-approved.json")["runs"][0]
+    assert home.run("declare-restored").stdout == "runs held: 1\n"
+    assert home.json("runs", "show", run)["run"]["reason"] == Reason.RESTORED
+    assert home.run("release", "--restored", *WHY).stdout == "runs queued: 1\n"
+    assert state(home, run) == "queued"
+
+
+@pytest.mark.parametrize("what", [(), ("r1", "--restored"), ("--portal", "main", "--restored")])
+def test_exactly_one_thing_is_released(home, what):
+    home.migrate()
+    assert "only one of them" in home.run("release", *what, *WHY, code=2).stderr

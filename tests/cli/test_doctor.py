@@ -1,0 +1,143 @@
+"""`doctor`: every part that can be tried is tried, what is broken is named with its way out, nothing runs."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from bridge.doctoring import findings
+from bridge.models import HttpResponse
+from bridge.sandbox.client import NexthinkControl
+
+
+def found(home, code=0):
+    return {(one["subject"], one["state"]): one for one in home.json("doctor", code=code)}
+
+
+def test_everything_that_works_is_good_and_nothing_was_run(home, sandbox):
+    home.migrate()
+    seen = found(home)
+    assert not any(state == "bad" for _, state in seen)
+    for subject in (
+        "settings",
+        "open files",
+        "ledger",
+        "source jira",
+        "source servicenow",
+        "Engine engine-emea-1",
+        "Engine engine-emea-2",
+    ):
+        assert (subject, "good") in seen, subject
+    assert "not engine-us-1" in seen["portal main", "warning"]["detail"]
+    assert NexthinkControl(url=sandbox.nexthink_url).calls()["calls"] == []
+
+
+def test_people_read_what_to_fix_behind_an_arrow(home):
+    result = home.run("doctor", code=1)
+    assert "FIX    ledger: there is none at" in result.stdout
+    assert "-> run `bridge migrate`" in result.stdout
+    assert not (home.folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "way_out"),
+    [
+        (
+            {"BRIDGE_SOURCES__JIRA__TOKEN": "canary-1b7e"},
+            "source jira",
+            "check the user name, password or token among BRIDGE_SOURCES__JIRA__…",
+        ),
+        (
+            {"BRIDGE_SOURCES__SERVICENOW__PASSWORD": "canary-1b7e"},
+            "source servicenow",
+            "check the user name, password or token among BRIDGE_SOURCES__SERVICENOW__…",
+        ),
+        (
+            {"BRIDGE_PORTALS__MAIN__PASSWORD": "canary-1b7e"},
+            "portal main",
+            "check the user name, password or token among BRIDGE_PORTALS__MAIN__…",
+        ),
+        (
+            {"BRIDGE_PORTALS__MAIN__BASE_URL": "http://127.0.0.1:1"},
+            "portal main",
+            "check the address in BRIDGE_PORTALS__MAIN__BASE_URL",
+        ),
+        (
+            {
+                "BRIDGE_PORTALS__MAIN__NXQL_USERNAME": "svc.viewer",
+                "BRIDGE_PORTALS__MAIN__NXQL_PASSWORD": "sandbox-nexthink-password-0002",
+            },
+            "Engine engine-emea-1",
+            "BRIDGE_PORTALS__MAIN__",
+        ),
+        (
+            {"BRIDGE_PORTALS__MAIN__ENGINE_HOSTS": "192.0.2.0/24"},
+            "Engine engine-emea-2",
+            "add it to BRIDGE_PORTALS__MAIN__ENGINE_HOSTS",
+        ),
+    ],
+)
+def test_what_is_broken_is_named_with_its_way_out(home, changes, subject, way_out):
+    home.migrate()
+    home.write_settings(**changes)
+    result = home.run("doctor", "--json", code=1)
+    broken = [one for one in json.loads(result.stdout) if one["state"] == "bad"]
+    assert any(one["subject"] == subject and way_out in one["way_out"] for one in broken), broken
+    assert "canary" not in result.output
+
+
+def test_mapping_files_that_cannot_be_used_are_broken(home):
+    home.migrate()
+    file = home.folder / "mappings" / "jira-office-repair.yaml"
+    file.write_text(file.read_text().replace("ticket.labels", "ticket.lables"))
+    assert "did you mean 'ticket.labels'" in found(home, code=1)["mapping files", "bad"]["detail"]
+
+
+def test_an_engine_that_the_catalogue_names_and_the_portal_lacks_is_broken(home):
+    home.migrate()
+    file = home.folder / "mappings" / "actions.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "    max_devices: 5\n", "    max_devices: 5\n    engines: [engine-nowhere]\n"
+        )
+    )
+    finding = found(home, code=1)["portal main", "bad"]
+    assert "action 'repair-office' names Engines that it does not have: engine-nowhere" in finding["detail"]
+    assert finding["way_out"].startswith("correct mappings/actions.yaml:")
+
+
+def test_a_paused_portal_is_shown_with_the_command_that_opens_it(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        ledger.hold()
+    findings_of_portal = [one for one in home.json("doctor") if one["subject"] == "portal main"]
+    assert any("bridge release --portal main" in (one["way_out"] or "") for one in findings_of_portal)
+
+
+def test_a_database_that_is_away_does_not_end_the_examination(home):
+    home.write_settings(BRIDGE_DATABASE_URL="postgresql://bridge:canary-1b7e@127.0.0.1:1/bridge")
+    result = home.run("doctor", code=1)
+    assert "FIX    ledger: cannot be opened (OperationalError)" in result.stdout
+    assert "good   Engine engine-emea-1: answers queries" in result.stdout
+    assert "canary" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-90, "90 s ahead of theirs"), (90, "90 s behind theirs"), (30, None), (-30, None)]
+)
+def test_a_clock_that_is_a_minute_off_is_told(seconds, words):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    date = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
+    response = HttpResponse(status=200, headers=(("date", date),))
+    finding = findings.clock("source x", response, lambda: now)
+    assert (finding is None) == (words is None)
+    assert finding is None or words in finding.detail
+
+
+@pytest.mark.parametrize(
+    "headers", [(), (("date", "yesterday"),), (("date", "Mon, 01 Jan 2026 00:00:00 -0000"),)]
+)
+def test_an_answer_without_a_readable_date_says_nothing_of_clocks(headers):
+    response = HttpResponse(status=200, headers=headers)
+    assert findings.clock("source x", response, lambda: datetime(2026, 1, 1, tzinfo=UTC)) is None

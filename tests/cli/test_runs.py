@@ -1,0 +1,161 @@
+"""`runs`: lists that cut nothing, and the whole story of one run."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+def test_runs_are_listed_and_filtered(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        unknown = ledger.lose_answer()
+        queued = ledger.arrive("servicenow-incident.json", "servicenow")["runs"][0]
+    assert {run["id"] for run in home.json("runs")} == {unknown, queued}
+    for option, value in (
+        ("--state", "unknown"),
+        ("--ticket", "SUP-101"),
+        ("--mapping", "office-repair-when-approved"),
+    ):
+        assert [run["id"] for run in home.json("runs", "list", option, value)] == [unknown], option
+    assert len(home.json("runs", "--limit", "1")) == 1
+    home.run("runs", "--state", "lost", code=2)
+
+
+def test_listing_is_what_runs_does_by_itself(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+    assert home.run("runs").stdout == home.run("runs", "list").stdout
+    assert "show" in home.run("runs", "--help").stdout
+
+
+def test_nothing_is_cut_and_no_colours_go_into_a_pipe(home, ended):
+    with home.ledger() as ledger:
+        run = ledger.arrive("jira-approved.json")["runs"][0]
+    process = ended(home.start("runs", COLUMNS="20", FORCE_COLOR="1", TERM="xterm-256color"))
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "\x1b" not in out
+    (line,) = (line for line in out.splitlines() if run in line)
+    assert "office-repair-when-approved" in line
+    assert "repair-office" in line
+    assert line == line.rstrip()
+
+
+def test_on_a_narrow_terminal_the_identifier_stays_in_one_piece(home):
+    with home.ledger() as ledger:
+        run = ledger.arrive("jira-approved.json")["runs"][0]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "runs"],
+        cwd=home.folder,
+        env={**os.environ, "COLUMNS": "60", "TERM": "xterm"},
+        stdout=theirs,
+        stdin=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    assert process.wait(20) == 0
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 65_536)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+    assert run in text
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_a_ticket_cannot_steer_the_terminal(home):
+    payload = json.loads((home.folder / "mappings" / "samples" / "jira-in-progress.json").read_text())
+    payload["issue"]["fields"]["labels"] = [
+        "\x1b[2J\x1b]0;owned\x07",
+        "[red]auto-remediate[/red]",
+        "\u202eevil",
+    ]
+    payload["changelog"]["items"][0]["toString"] = "Approved"
+    with home.ledger() as ledger:
+        ledger.arrive(payload)
+    out = home.run("why", "SUP-101").output
+    assert all(character.isprintable() or character == "\n" for character in out)
+    assert "\\x1b[2J" in out
+    assert "\\u202eevil" in out
+
+
+def test_the_story_of_a_run_has_every_step(home):
+    with home.ledger() as ledger:
+        delivery = ledger.arrive("jira-approved.json")["delivery"]
+        run = ledger.answer("done")
+    text = home.run("runs", "show", run).stdout
+    steps = (
+        f"received        delivery {delivery} from jira",
+        "matched         office-repair-when-approved",
+        "queued",
+        f"part 1, attempt 1 begins, {run}-1-1",
+        "part 1, attempt 1 is answered",
+        "Z  answered",
+    )
+    places = [text.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "WS-ABC-12345 " + "d" * 32 in text
+    assert "engine-1 ok: done" in text
+    story = home.json("runs", "show", run)
+    assert story["run"]["state"] == "answered"
+    assert story["calls"][0]["result"]["outcomes"][0]["code"] == "ok"
+
+
+def test_the_story_of_an_unknown_run_shows_the_ways_out(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.lose_answer()
+    text = home.run("runs", "show", run).stdout
+    assert "part 1, attempt 1 is unknown" in text
+    assert f"bridge resolve {run} --not-ran --send-again --reason TEXT" in text
+
+
+def test_a_call_under_way_stands_in_the_story(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        call = ledger.intend(ledger.claimed())
+    assert f"begins, {call.request_uid}" in home.run("runs", "show", call.run).stdout
+
+
+def test_who_decided_what_stands_in_the_story(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.lose_answer()
+    home.run("resolve", run, "--ran", "--reason", "saw it run", "--author", "Bo")
+    text = home.run("runs", "show", run).stdout
+    assert "answered        by Bo: saw it run" in text
+    assert "comment owed    resolved 1, internal: owed" in text
+
+
+@pytest.mark.parametrize("command", [("runs",), ("why", "SUP-1"), ("runs", "show", "r1"), ("deliveries",)])
+def test_looking_makes_no_ledger(home, command):
+    result = home.run(*command, code=1)
+    assert "there is no ledger at" in result.stderr
+    assert "`bridge migrate` makes one" in result.stderr
+    assert not (home.folder / "data").exists()
+
+
+def test_a_run_that_does_not_exist_says_where_to_look(home):
+    home.migrate()
+    assert home.run("runs", "show", "r1", code=1).stderr == "there is no run r1 (see `bridge runs`)\n"
+
+
+def test_looking_puts_no_mapping_files_into_force(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.lose_answer()
+    home.run("runs")
+    home.run("resolve", run, "--ran", "--reason", "saw it")
+    with home.ledger() as ledger:
+        assert ledger.mapping_set_in_force() is None
