@@ -185,14 +185,22 @@ class Installation:
 
     # ── processes ──
 
-    def start_web(self) -> None:
+    def spawn_web(self) -> None:
         self._spawn("web", ["gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "app:app"])
-        self.soon(lambda: self.ask("/readyz")[0] == 200, seconds=40)
+
+    def spawn_worker(self, name: str = "worker", **settings: str) -> None:
+        self._spawn(name, ["bridge", "worker"], **settings)
+
+    def start_web(self) -> None:
+        """Start and wait until it takes webhooks."""
+        self.spawn_web()
+        self.soon(lambda: self.ask("/readyz")[0] == 200, seconds=60)
 
     def start_worker(self, name: str = "worker", **settings: str) -> None:
-        before = len(self.ledger.read(queries.figures).sessions)
-        self._spawn(name, ["bridge", "worker"], **settings)
-        self.soon(lambda: len(self.ledger.read(queries.figures).sessions) > before or before)
+        """Start and wait until it has a session."""
+        self.spawn_worker(name, **settings)
+        pid = self.processes[name].pid
+        self.soon(lambda: pid in self.session_pids(), seconds=60)
 
     def running(self, name: str) -> bool:
         return name in self.processes and self.processes[name].poll() is None
@@ -253,6 +261,11 @@ class Installation:
     def _variables(self, **settings: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
         return {**kept, "PYTHONPATH": str(ROOT), **self.environ, **settings}
+
+    def session_pids(self) -> set[int]:
+        """Return the processes of all sessions that ever were."""
+        with self.engine.connect() as connection:
+            return set(connection.execute(text("SELECT pid FROM sessions")).scalars())
 
     def logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
