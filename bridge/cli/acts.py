@@ -12,6 +12,8 @@ from bridge.ledger.people import Act
 from bridge.models import PortalName, RunId, RunState
 from bridge.operations import author_here
 
+# What the timeline of a run has room for, and a ticket can show in a line.
+_AUTHOR_LENGTH = 200
 _RESOLVED = {
     RunState.ANSWERED: "It is closed: a person says that the action ran.",
     RunState.REFUSED: "It is closed: a person says that the action did not run.",
@@ -99,4 +101,6 @@ def declare_restored() -> None:
 def _act(author: str | None, reason: str) -> Act:
     if not reason.strip():
         raise click.UsageError("--reason is empty: say why, somebody will ask")
-    return Act(author=author or author_here(), reason=reason.strip())
+    if author is not None and not 0 < len(author.strip()) <= _AUTHOR_LENGTH:
+        raise click.UsageError(f"--author must have 1 to {_AUTHOR_LENGTH} characters")
+    return Act(author=author.strip() if author else author_here(), reason=reason.strip())

@@ -43,7 +43,7 @@ def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
                 moment(one.received_at),
                 one.source,
                 one.ticket_key,
-                one.reason or one.state,
+                one.reason or ("matched" if one.state is DeliveryState.EVALUATED else one.state),
                 " ".join(_run_ids(one)) or "-",
             )
             for one in found

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -42,26 +42,32 @@ class Door(click.Group):
             raise
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
-        except ConfigurationError as error:
-            _end(ctx, EXPECTED, error.problems)
-        except LedgerUnavailable as error:
-            _end(ctx, EXPECTED, (_no_ledger(error),))
-        except BridgeError as error:
-            _end(ctx, EXPECTED, (str(error),))
         except Exception as error:  # noqa: BLE001 - the last door: what nobody foresaw still ends in a sentence
-            if _is_of_database(error):
-                _end(ctx, EXPECTED, (_no_ledger(type(error).__name__),))
-            _end(ctx, UNEXPECTED, _unexpected(error))
+            code, lines = _told(error)
+            for line in lines:
+                click.echo(clean(line), err=True)
+            ctx.exit(code)
 
 
-def _end(ctx: click.Context, code: int, lines: Iterable[str]) -> NoReturn:
-    for line in lines:
-        click.echo(clean(line), err=True)
-    ctx.exit(code)
+def _told(error: Exception) -> tuple[int, Iterable[str]]:
+    """Return the exit code of an error and what a person is told."""
+    match error:
+        case ConfigurationError():
+            return EXPECTED, error.problems
+        case LedgerUnavailable():
+            return EXPECTED, (_no_ledger(error),)
+        case BridgeError():
+            return EXPECTED, (str(error),)
+        case OSError():
+            return EXPECTED, (_of_system(error),)
+    if _is_of_database(error):
+        return EXPECTED, (_no_ledger(type(error).__name__),)
+    return UNEXPECTED, _unexpected(error)
 
 
-def _no_ledger(why: object) -> str:
-    return f"the ledger does not answer: {why} (see `bridge doctor`)"
+def _of_system(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename is not None else ""
+    return f"{error.strerror or type(error).__name__}{where}"
 
 
 def _is_of_database(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bridge.errors import Reason
 from bridge.models import (
     Device,
     DeviceKey,
@@ -47,10 +48,11 @@ def previews(
     resolved: Resolved | Problem | Later
     if look_up is not None:
         resolved = look_up(plan)
-    elif portal.nxql_url is None and plan.engine_choice is not EngineChoice.NAMED:
-        resolved = resolution.without_lookup(plan, ())
     else:
-        resolved = _unasked(plan)
+        resolved = _unasked(plan) if portal.nxql_url is not None else resolution.without_lookup(plan, ())
+        if isinstance(resolved, Problem) and resolved.reason is Reason.ENGINE_UNKNOWN:
+            # The portal knows the Engines that the catalogue names; nobody has asked it.
+            resolved = _unasked(plan)
     if not isinstance(resolved, Resolved):
         return resolved
     return tuple(

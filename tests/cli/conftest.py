@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from bridge.bootstrap import check_files, new_id, open_ledger
@@ -233,6 +236,18 @@ def just_now(payload: dict[str, Any]) -> dict[str, Any]:
 def environment() -> dict[str, str]:
     """Return this process's environment without settings of its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command of this process did to its logs, for the tests that come after."""
+    config, root = structlog.get_config(), logging.getLogger()
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
+    yield
+    structlog.configure(**config)
+    root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture

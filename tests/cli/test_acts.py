@@ -53,6 +53,8 @@ def test_an_attempt_that_is_not_the_newest_decides_nothing(home, unknown):
         ("--ran",),
         ("--ran", "--send-again", "--reason", "x"),
         ("--ran", "--reason", "  "),
+        ("--ran", "--reason", "x", "--author", " "),
+        ("--ran", "--reason", "x", "--author", "B" * 201),
         ("--ran", "--attempt", "0", "--reason", "x"),
     ],
 )
@@ -100,3 +102,15 @@ def test_a_restore_that_is_declared_holds_every_unfinished_run_until_it_is_relea
 def test_exactly_one_thing_is_released(home, what):
     home.migrate()
     assert "only one of them" in home.run("release", *what, *WHY, code=2).stderr
+
+
+def test_people_look_and_decide_on_either_database(home, database_url):
+    home.write_settings(BRIDGE_DATABASE_URL=database_url)
+    home.run("migrate")
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.lose_answer()
+    assert [one["id"] for one in home.json("runs", "--state", "unknown")] == [run]
+    home.run("resolve", run, "--not-ran", *WHY)
+    assert state(home, run) == "refused"
+    assert len(home.json("why", "SUP-101")["runs"]) == 1

@@ -33,7 +33,7 @@ def test_deliveries_are_listed_with_what_came_of_them(home):
         missed = ledger.arrive("jira-in-progress.json")
     lines = home.run("deliveries").stdout.splitlines()
     assert len(lines) == 3
-    assert any(made["delivery"] in line and made["runs"][0] in line for line in lines)
+    assert any(made["delivery"] in line and f"matched     {made['runs'][0]}" in line for line in lines)
     assert any(missed["delivery"] in line and "no_mapping" in line for line in lines)
     (only,) = home.json("deliveries", "--limit", "1")
     assert only["id"] == missed["delivery"]

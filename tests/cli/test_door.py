@@ -27,6 +27,7 @@ def door(error):
     ("error", "code", "said"),
     [
         (ConfigurationError(("first: a", "second: b")), 1, "first: a\nsecond: b\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), 1, "Permission denied: /x/y\n"),
         (NotPossible("it is over (way out)"), 1, "it is over (way out)\n"),
         (LedgerUnavailable("locked"), 1, "the ledger does not answer: locked (see `bridge doctor`)\n"),
         (click.UsageError("wrong"), 2, "Error: wrong\n"),

@@ -117,3 +117,21 @@ def test_an_unknown_source_is_told_the_known_ones(home):
 
 def test_only_a_configured_portal_can_be_asked(home):
     assert "--look-up" in home.run(*JIRA, "--look-up", "--portal", "main", code=2).stderr
+
+
+@pytest.mark.parametrize("engines", ["[engine-emea-1]", "all"])
+def test_without_queries_names_are_refused_whatever_the_engines(home, engines):
+    home.write_settings(BRIDGE_PORTALS__MAIN__NXQL_URL=None)
+    file = home.folder / "mappings" / "actions.yaml"
+    file.write_text(file.read_text().replace("max_devices: 5\n", f"max_devices: 5\n    engines: {engines}\n"))
+    assert "would be refused: device names cannot be looked up" in home.run(*JIRA).stdout
+
+
+@pytest.mark.parametrize(
+    ("engines", "sent"), [("[engine-emea-1]", ["<UID of engine-emea-1>"]), ("all", None)]
+)
+def test_the_request_names_engines_only_where_the_catalogue_does(home, engines, sent):
+    file = home.folder / "mappings" / "actions.yaml"
+    file.write_text(file.read_text().replace("max_devices: 5\n", f"max_devices: 5\n    engines: {engines}\n"))
+    (request,) = home.json(*JIRA)[0]["requests"]
+    assert request["body"].get("engineDatabaseUids") == sent
