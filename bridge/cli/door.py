@@ -65,6 +65,10 @@ def _told(error: Exception) -> tuple[int, Iterable[str]]:
     return UNEXPECTED, _unexpected(error)
 
 
+def _no_ledger(why: object) -> str:
+    return f"the ledger does not answer: {why} (see `bridge doctor`)"
+
+
 def _of_system(error: OSError) -> str:
     where = f": {error.filename}" if error.filename is not None else ""
     return f"{error.strerror or type(error).__name__}{where}"
