@@ -60,8 +60,6 @@ def _told(error: Exception) -> tuple[int, Iterable[str]]:
             return EXPECTED, (str(error),)
         case OSError():
             return EXPECTED, (_of_system(error),)
-    if _is_of_database(error):
-        return EXPECTED, (_no_ledger(type(error).__name__),)
     return UNEXPECTED, _unexpected(error)
 
 
@@ -72,11 +70,6 @@ def _no_ledger(why: object) -> str:
 def _of_system(error: OSError) -> str:
     where = f": {error.filename}" if error.filename is not None else ""
     return f"{error.strerror or type(error).__name__}{where}"
-
-
-def _is_of_database(error: Exception) -> bool:
-    """Say whether a database refused to be opened: its library's errors have no kind of ours yet then."""
-    return type(error).__module__.startswith("sqlalchemy.")
 
 
 def _unexpected(error: Exception) -> tuple[str, ...]:

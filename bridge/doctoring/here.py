@@ -57,9 +57,6 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     except BridgeError as error:
         yield bad("ledger", str(error), "run `bridge migrate`, or correct BRIDGE_DATABASE_URL")
         return
-    except Exception as error:  # noqa: BLE001 - whatever a driver says, it is what is to be found out here
-        yield bad("ledger", f"cannot be opened ({type(error).__name__})", "check BRIDGE_DATABASE_URL")
-        return
     opened.start()
     try:
         yield from _try(opened)

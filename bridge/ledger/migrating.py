@@ -3,15 +3,18 @@
 It must not move a schema backward: rows that new code wrote would be lost.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, LedgerUnavailable
 from bridge.ledger.tables import SCHEMA_REVISION
 
 
@@ -21,7 +24,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     Raises ConfigurationError for a schema from the future. Two processes that migrate at once do it one
     after the other.
     """
-    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+    with _connected(engine, writing=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bridge migrate'))"))
         before = _revision(connection)
@@ -34,19 +37,31 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 
 def is_empty(engine: Engine) -> bool:
     """Say whether a database holds no ledger yet."""
-    with engine.connect() as connection:
+    with _connected(engine) as connection:
         return _revision(connection) is None
 
 
 def require_schema(engine: Engine) -> None:
-    """Raise ConfigurationError unless the ledger has exactly the schema of this code."""
-    with engine.connect() as connection:
+    """Raise ConfigurationError unless the ledger has exactly the schema of this code.
+
+    Like all of this module, it raises LedgerUnavailable where the database does not answer.
+    """
+    with _connected(engine) as connection:
         revision = _revision(connection)
     _refuse_the_future(revision)
     if revision != SCHEMA_REVISION:
         raise ConfigurationError(
             (f"BRIDGE_DATABASE_URL: the ledger's schema is {revision or 'empty'} (run `bridge migrate`)",)
         )
+
+
+@contextmanager
+def _connected(engine: Engine, *, writing: bool = False) -> Iterator[Connection]:
+    try:
+        with engine.connect().execution_options(writing=writing) as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise LedgerUnavailable(type(error).__name__) from error
 
 
 def _refuse_the_future(revision: str | None) -> None:
@@ -57,8 +72,8 @@ def _refuse_the_future(revision: str | None) -> None:
         )
 
 
-def _revision(connection: object) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()  # type: ignore[arg-type]  # Connection
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config() -> Config:
