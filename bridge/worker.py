@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds between two looks where no change of the ledger wakes us: due times come by themselves.
 POLL_SECONDS = 0.5
+# Seconds between two claims: what comes in a burst is claimed together.
+CLAIM_SECONDS = 0.02
 
 
 class Worker:
@@ -67,6 +69,8 @@ class Worker:
         self._in_flight: dict[RunId, PortalName] = {}
         self._claim_in_doubt = False
         self._posting = 0
+        self._more_waits = False
+        self._waker = Waker(ledger.engine, stopping.is_set)
         self._senders = ThreadPoolExecutor(max_workers=max_in_flight, thread_name_prefix="sender")
         self._posters = ThreadPoolExecutor(max_workers=comment_senders, thread_name_prefix="poster")
         self._probers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prober")
@@ -83,20 +87,23 @@ class Worker:
         for thread in threads:
             thread.start()
         log.info("worker.started", session=self._undertaking.session)
-        waker = Waker(self._ledger.engine, self._stopping.is_set)
         while not self._stopping.is_set():
             try:
-                self._claim_comments()
-                self._claim_runs()
+                # Set before the claims: a sender that comes free meanwhile must not go unheard.
+                self._more_waits = True
+                filled = (self._claim_comments(), self._claim_runs())
+                self._more_waits = any(filled)
             except LedgerUnavailable as error:
                 log.warning("worker.ledger_unavailable", reason=str(error))
                 self._stopping.wait(1.0)
-            waker.wait(POLL_SECONDS)
-        waker.close()
+            self._stopping.wait(CLAIM_SECONDS)
+            self._waker.wait(POLL_SECONDS)
+        self._waker.close()
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns soon after."""
         self._stopping.set()
+        self._waker.nudge()
 
     def drain(self, grace_seconds: float) -> int:
         """Wait for what is under way, then close the session; return how many calls were left behind.
@@ -129,16 +136,17 @@ class Worker:
                 log.exception("worker.no_beat")
             time.sleep(self._beat_seconds)
 
-    def _claim_runs(self) -> None:
+    def _claim_runs(self) -> bool:
+        """Hand what is due to free senders; return True where more may be due than there was room for."""
         connections = self._connections()
         for portal in connections.portals:
             if not self._portal_care.takes_work(portal):
                 self._probers.submit(self._portal_care.probe_if_due, portal)
         if self._paused_here():
-            return
+            return False
         allowances = self._allowances(connections)
         if not allowances:
-            return
+            return True
         session = self._undertaking.session
         if self._claim_in_doubt:
             with self._lock:
@@ -153,6 +161,8 @@ class Worker:
             with self._lock:
                 self._in_flight[run.id] = run.plan.portal if run.plan else PortalName("")
             self._senders.submit(self._act, run)
+        taken = Counter(run.plan.portal for run in claimed if run.plan)
+        return any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
 
     def _allowances(self, connections: Connections) -> tuple[Allowance, ...]:
         """Share the free senders among the portals, so that one that is slow cannot take them all (W4)."""
@@ -175,12 +185,14 @@ class Worker:
         finally:
             with self._lock:
                 del self._in_flight[run.id]
+            self._came_free()
 
-    def _claim_comments(self) -> None:
+    def _claim_comments(self) -> bool:
+        """Hand what is due to free posters; return True where more may be due than there was room for."""
         with self._lock:
             free = self._comment_senders - self._posting
         if free <= 0:
-            return
+            return True
         session = self._undertaking.session
         claimed = self._ledger.write(
             outbox.claim_comments,
@@ -193,6 +205,7 @@ class Worker:
             with self._lock:
                 self._posting += 1
             self._posters.submit(self._post, comment, session)
+        return len(claimed) >= free
 
     def _post(self, comment: Comment, session: SessionId) -> None:
         try:
@@ -203,3 +216,8 @@ class Worker:
         finally:
             with self._lock:
                 self._posting -= 1
+            self._came_free()
+
+    def _came_free(self) -> None:
+        if self._more_waits:
+            self._waker.nudge()

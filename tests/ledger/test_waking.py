@@ -1,0 +1,64 @@
+"""Wake-ups: a worker that can take more looks at once, on either database, without asking all the time."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.ledger import Ledger, Tx
+from bridge.ledger.waking import Waker, ring
+
+LONG = 20.0
+
+
+@pytest.fixture
+def waker(ledger: Ledger) -> Iterator[Waker]:
+    made = Waker(ledger.engine, lambda: False)
+    made.wait(0.01)  # the first wait only begins to listen, or to look
+    yield made
+    made.close()
+
+
+def waited(waker: Waker, seconds: float = LONG) -> float:
+    began = time.monotonic()
+    waker.wait(seconds)
+    return time.monotonic() - began
+
+
+def test_a_nudge_ends_the_wait_under_way(waker: Waker) -> None:
+    timer = threading.Timer(0.1, waker.nudge)
+    timer.start()
+    assert 0.05 < waited(waker) < LONG / 2
+    timer.join()
+
+
+def test_a_nudge_before_the_wait_is_not_lost_and_counts_once(waker: Waker) -> None:
+    for _ in range(3):
+        waker.nudge()
+    assert waited(waker) < LONG / 2
+    assert waited(waker, 0.3) >= 0.3
+
+
+def test_any_number_of_nudges_holds_nobody_up(waker: Waker) -> None:
+    for _ in range(100_000):
+        waker.nudge()
+    assert waited(waker) < LONG / 2
+
+
+def test_a_commit_of_others_ends_the_wait(waker: Waker, ledger: Ledger) -> None:
+    timer = threading.Timer(0.1, lambda: ledger.write(_work))
+    timer.start()
+    assert waited(waker) < LONG / 2
+    timer.join()
+
+
+def test_a_nudge_after_the_end_is_harmless(ledger: Ledger) -> None:
+    waker = Waker(ledger.engine, lambda: False)
+    waker.close()
+    waker.nudge()
+
+
+def _work(tx: Tx) -> None:
+    tx.count("probe", "test", "committed")
+    ring(tx)
