@@ -9,10 +9,10 @@ import re2
 
 from bridge.errors import Reason, WebhookRefused
 from bridge.models import Change, Delivery, EventKind, Ignored, Json, Person, TicketEvent, WebhookRequest
-from bridge.ticketing.jira import adf_text
+from bridge.ticketing.jira import adf_text, changelog
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.jira.issue import Issue, find_issue, issue_of_comment, person, reference, ticket
-from bridge.ticketing.payloads import entries, members, moment_of_milliseconds, text
+from bridge.ticketing.payloads import members, moment_of_milliseconds, text
 
 _IDENTIFIER_HEADER: Final = "x-atlassian-webhook-identifier"
 _IDENTIFIER: Final = r"[!-~]{1,200}"
@@ -96,8 +96,8 @@ def _kind(
         return EventKind.COMMENTED, f"comment:{comment}" if comment else None
     if event == "jira:issue_created" or (event is None and not changes and _is_untouched(issue)):
         return EventKind.CREATED, "created"
-    changelog = _number(payload, "changelog") or _number(issue.content, "changelog")
-    return EventKind.UPDATED, f"changelog:{changelog}" if changelog else None
+    number = _number(payload, "changelog") or _number(issue.content, "changelog")
+    return EventKind.UPDATED, f"changelog:{number}" if number else None
 
 
 def _is_untouched(issue: Issue) -> bool:
@@ -107,18 +107,11 @@ def _is_untouched(issue: Issue) -> bool:
 
 
 def _changes(payload: dict[str, Json], issue: Issue) -> tuple[Change, ...]:
-    """Return what this event changed, under the names that Jira shows.
+    """Return what this event changed.
 
     A `histories` list (Automation can add one) is the issue's whole past, not this event's change.
     """
-    changelog = members(payload.get("changelog")) or members(issue.content.get("changelog"))
-    items = (members(item) for item in entries(changelog.get("items")))
-    named = ((text(item.get("field")), item) for item in items)
-    return tuple(
-        Change(name=name, before=item.get("fromString"), after=item.get("toString"))
-        for name, item in named
-        if name is not None
-    )
+    return changelog.changes(members(payload.get("changelog")) or members(issue.content.get("changelog")))
 
 
 def _actor(kind: EventKind, payload: dict[str, Json], comment: dict[str, Json]) -> Person | None:

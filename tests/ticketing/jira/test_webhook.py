@@ -71,10 +71,38 @@ def test_an_issue_is_told_in_the_words_of_the_mapping_language(cloud: Jira, deli
     assert ticket.created_at == "2026-05-28T20:00:00.000+0000"
     assert event.fields["customfield_10088"][0]["label"] == "WS-ABC-12345"
     assert event.occurred_at == SENT
-    assert event.changes == (
+    assert set(event.changes) == {
         Change(name="status", before="Open", after="Approved"),
+        Change(name="customfield_10088", before=None, after="WS-ABC-12345"),
         Change(name="Device", before=None, after="WS-ABC-12345"),
-    )
+    }
+
+
+STATUS = {"field": "status", "fieldtype": "jira", "fieldId": "status", "toString": "In Progress"}
+
+
+@pytest.mark.parametrize(
+    "forged", ["status", "Status", "STATUS", "priority", "Fix Version", "customfield_10088"]
+)
+@pytest.mark.parametrize("number", ["customfield_99999", None])
+def test_a_custom_field_never_changes_under_the_name_of_another_field(
+    cloud: Jira, delivered: Deliver, sample: Callable[[str], Json], forged: str, number: str | None
+) -> None:
+    item = {"field": forged, "fieldtype": "custom", "fieldId": number, "toString": "Approved"}
+    own = {number: "Approved"} if number else {}
+    for items, others in (([item], {}), ([STATUS, item], {"status": "In Progress"}), ([item, STATUS], None)):
+        payload = sample("jira/cloud-issue-updated")
+        payload["changelog"]["items"] = items
+        event = event_of(cloud, delivered(payload))
+        expected = own | ({"status": "In Progress"} if others is None else others)
+        assert {change.name: change.after for change in event.changes} == expected
+
+
+def test_a_field_is_custom_unless_jira_calls_it_its_own(cloud: Jira, delivered: Deliver) -> None:
+    untyped = {"field": "status", "fieldId": "customfield_99999", "toString": "Approved"}
+    payload = {"id": "501", "key": "SUP-7", "changelog": {"items": [untyped]}}
+    event = event_of(cloud, delivered(payload))
+    assert [change.name for change in event.changes] == ["customfield_99999"]
 
 
 def test_data_center_users_have_login_and_address(datacenter: Jira, delivered: Deliver) -> None:
