@@ -26,6 +26,7 @@ _MIN_KEY_BYTES: Final = 24  # what Standard Webhooks asks for, and enough for HM
 _MIN_TOKEN_BYTES: Final = 16
 _MAX_WINDOW_SECONDS: Final = 86_400
 _MAX_TIMESTAMP_DIGITS: Final = 11  # epoch seconds until the year 5138
+_LONGEST_IDENTIFIER: Final = 200
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _REFUSAL: Final = "the request is not signed by this source"
 
@@ -80,9 +81,26 @@ PROOFS: Final[Mapping[str, type[HmacProof | StandardProof | TokenProof | BasicPr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
-    """What a valid proof covers besides the body: the sender's identifier, where it is signed."""
+    """What a valid proof covers besides the body: the sender's identifier and time, where they are signed.
+
+    `seconds` is the signed time since the epoch.
+    """
 
     message_id: str | None = None
+    seconds: int | None = None
+
+    @property
+    def identifier(self) -> str | None:
+        """Return the key that a signed identifier gives a delivery; None where none is signed or usable."""
+        name = self.message_id
+        return f"id:{name}" if name and len(name) <= _LONGEST_IDENTIFIER and name.isprintable() else None
+
+    def body_key(self, digest: str) -> str:
+        """Return the key of a delivery whose body names nothing: its digest.
+
+        With a signed time that is one event for ever (rule A1): the same bytes are no second one.
+        """
+        return f"digest:{digest}" if self.seconds is None else f"signed:{self.seconds}:{digest}"
 
 
 def verify(proof: Proof, request: WebhookRequest) -> Proven:
@@ -175,11 +193,11 @@ def _standard_secret_problem(secret: str) -> str | None:
 def _verify_hmac(proof: HmacProof, request: WebhookRequest) -> Proven:
     given = _header(request, proof.signature_header)
     signed = request.body
-    seconds: bytes | None = None
+    sent_at: bytes | None = None
     message_id: bytes | None = None
     if "{timestamp}" in proof.signed_text:
-        seconds = _header(request, proof.timestamp_header or "")
-        signed = seconds + b"." + signed
+        sent_at = _header(request, proof.timestamp_header or "")
+        signed = sent_at + b"." + signed
     if "{id}" in proof.signed_text:
         message_id = _header(request, proof.id_header or "")
         signed = message_id + b"." + signed
@@ -189,9 +207,11 @@ def _verify_hmac(proof: HmacProof, request: WebhookRequest) -> Proven:
         _require_one_of((prefix.lower() + mac.hex().encode() for mac in macs), given.lower())
     else:
         _require_one_of((prefix + base64.b64encode(mac) for mac in macs), given)
+    seconds = None if sent_at is None else _epoch_seconds(sent_at)
     if seconds is not None:
-        _require_recent(_epoch_seconds(seconds), request.received_at, proof.time_window_seconds)
-    return Proven(message_id=None if message_id is None else message_id.decode("latin-1"))
+        _require_recent(seconds, request.received_at, proof.time_window_seconds)
+    name = None if message_id is None else message_id.decode("latin-1")
+    return Proven(message_id=name, seconds=seconds)
 
 
 def _verify_standard(proof: StandardProof, request: WebhookRequest) -> Proven:
@@ -211,7 +231,7 @@ def _verify_standard(proof: StandardProof, request: WebhookRequest) -> Proven:
     if not any(matches):
         _refuse()
     _require_recent(seconds, request.received_at, proof.time_window_seconds)
-    return Proven(message_id=message)
+    return Proven(message_id=message, seconds=seconds)
 
 
 def _verify_token(proof: TokenProof, request: WebhookRequest) -> None:

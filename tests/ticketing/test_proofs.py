@@ -119,6 +119,14 @@ def test_a_signed_identifier_is_proven_and_an_unsigned_one_is_not() -> None:
     assert verify(proof, request(headers | {"webhook-id": "x"})).message_id is None
 
 
+def test_a_signed_time_is_proven_and_an_unsigned_one_is_not() -> None:
+    for kind in ("hmac with id and time", "standard"):
+        proof, headers = GOOD[kind]
+        assert verify(proof, request(headers)).seconds == int(SECONDS)
+    proof, headers = GOOD["hmac"]
+    assert verify(proof, request(headers | {"x-time": SECONDS})).seconds is None
+
+
 @kinds
 @given(data=st.data())
 def test_any_flipped_byte_of_what_is_proven_is_refused(kind: str, data: st.DataObject) -> None:

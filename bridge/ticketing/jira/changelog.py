@@ -18,14 +18,15 @@ _SYSTEM_NAMES: Final = frozenset(
     {
         "affectedversions", "affects version", "affects version/s", "aggregatetimespent", "archived",
         "archiveddate", "assignee", "attachment", "comment", "component", "component/s", "components",
-        "created", "creator", "description", "due date", "duedate", "environment", "epic child", "fix version",
-        "fix version/s", "fixversion", "fixversions", "issue type", "issuekey", "issueparentassociation",
-        "issuetype", "key", "labels", "link", "original estimate", "parent", "priority", "progress", "project",
-        "remaining estimate", "remoteissuelink", "reporter", "resolution", "resolutiondate", "resolved",
-        "restrict to", "security", "security level", "status", "statuscategory",
-        "statuscategorychangedate", "subtask", "subtasks", "summary", "time spent", "timeestimate",
-        "timeoriginalestimate", "timespent", "timetracking", "updated", "version", "versions", "votes",
-        "watchers", "watches", "workflow", "worklog", "worklogid", "worklogtimespent", "workratio",
+        "created", "creator", "description", "due date", "duedate", "environment", "epic child",
+        "fix version", "fix version/s", "fixversion", "fixversions", "issue type", "issuekey",
+        "issueparentassociation", "issuetype", "key", "labels", "link", "original estimate", "parent",
+        "priority", "progress", "project", "remaining estimate", "remoteissuelink", "reporter",
+        "resolution", "resolutiondate", "resolved", "restrict to", "security", "security level", "status",
+        "statuscategory", "statuscategorychangedate", "subtask", "subtasks", "summary", "time spent",
+        "timeestimate", "timeoriginalestimate", "timespent", "timetracking", "updated", "version",
+        "versions", "votes", "watchers", "watches", "workflow", "worklog", "worklogid", "worklogtimespent",
+        "workratio",
     }
 )  # fmt: skip
 

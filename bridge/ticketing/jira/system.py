@@ -45,13 +45,13 @@ class Jira:
 
     def open(self, request: WebhookRequest) -> Delivery:
         """Verify a request and parse its body; raise WebhookRefused with 400, 401 or 415."""
-        proofs.verify(self.config.proof, request)
+        proven = proofs.verify(self.config.proof, request)
         strict_json.require_json_type(request.headers)
         payload = strict_json.parse(request.body)
         digest = hashlib.sha256(request.body).hexdigest()
         return Delivery(
             source=self.config.source,
-            key=webhook.delivery_key(request, payload, digest),
+            key=webhook.delivery_key(request, payload, digest, proven),
             digest=digest,
             timed=webhook.is_timed(payload),
             payload=payload,

@@ -13,6 +13,7 @@ from bridge.ticketing.jira import adf_text, changelog
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.jira.issue import Issue, find_issue, issue_of_comment, person, reference, ticket
 from bridge.ticketing.payloads import members, moment_of_milliseconds, text
+from bridge.ticketing.proofs import Proven
 
 _IDENTIFIER_HEADER: Final = "x-atlassian-webhook-identifier"
 _IDENTIFIER: Final = r"[!-~]{1,200}"
@@ -22,19 +23,34 @@ _ISSUE_EVENTS: Final = frozenset({"jira:issue_created", "jira:issue_updated"})
 _COMMENT_EDITS: Final = frozenset({"issue_comment_edited", "issue_comment_deleted"})
 
 
-def delivery_key(request: WebhookRequest, payload: Json, digest: str) -> str:
-    """Return what names this delivery: the sender's identifier, what it is about, or its digest.
+def delivery_key(request: WebhookRequest, payload: Json, digest: str, proven: Proven) -> str:
+    """Return what names this delivery: the sender's identifier, what it is about, or its body."""
+    return (
+        proven.identifier
+        or _unsigned_identifier(request, proven)
+        or _about(payload)
+        or proven.body_key(digest)
+    )
 
-    Jira signs the body only, so an identifier alone proves nothing (rule A1); the run's own key does.
+
+def _unsigned_identifier(request: WebhookRequest, proven: Proven) -> str | None:
+    """Return the identifier that Jira sends beside the body.
+
+    Jira signs the body only, so it proves nothing (rule A1); the run's own key does. Where a time is signed,
+    the same bytes must not become a second delivery by another header.
     """
     identifiers = [value for name, value in request.headers if name == _IDENTIFIER_HEADER]
-    if len(identifiers) == 1 and re2.fullmatch(_IDENTIFIER, identifiers[0]):
-        return identifiers[0]
+    known = len(identifiers) == 1 and re2.fullmatch(_IDENTIFIER, identifiers[0])
+    return f"id:{identifiers[0]}" if known and proven.seconds is None else None
+
+
+def _about(payload: Json) -> str | None:
+    """Return the event, issue, change and time that the body names."""
     content = members(payload)
     event, sent_at = text(content.get("webhookEvent")), text(content.get("timestamp"))
     issue = _issue(content)
     if event is None or sent_at is None or issue is None or len(event) > 100:
-        return f"digest:{digest}"
+        return None
     about = _number(content, "changelog") or _number(content, "comment") or "-"
     return f"{event}:{issue.id}:{about}:{sent_at}"
 

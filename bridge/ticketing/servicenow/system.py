@@ -51,7 +51,7 @@ class ServiceNow:
         digest = hashlib.sha256(request.body).hexdigest()
         return Delivery(
             source=self.config.source,
-            key=webhook.delivery_key(payload, digest, proven.message_id),
+            key=webhook.delivery_key(payload, digest, proven),
             digest=digest,
             timed=webhook.is_timed(payload),
             payload=payload,

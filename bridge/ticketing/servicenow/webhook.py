@@ -12,6 +12,7 @@ import re2
 from bridge.errors import Reason, WebhookRefused
 from bridge.models import Change, Delivery, EventKind, Ignored, Json, Person, TicketEvent
 from bridge.ticketing.payloads import entries, members, text
+from bridge.ticketing.proofs import Proven
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 from bridge.ticketing.servicenow.record import (
     NO_CELL,
@@ -28,18 +29,17 @@ _TABLE: Final = r"[a-z0-9_]{1,80}"
 _COUNT: Final = r"[0-9]{1,10}"
 _RULE: Final = r"[\w .-]{1,100}"
 _KINDS: Final = {"insert": EventKind.CREATED, "update": EventKind.UPDATED}
-_LONGEST_KEY: Final = 200
 
 
-def delivery_key(payload: Json, digest: str, message_id: str | None) -> str:
-    """Return what names this delivery: a signed identifier, the change that it tells of, or its digest."""
-    if message_id and len(message_id) <= _LONGEST_KEY and message_id.isprintable():
-        return message_id
+def delivery_key(payload: Json, digest: str, proven: Proven) -> str:
+    """Return what names this delivery: a signed identifier, the change that it tells of, or its body."""
+    if proven.identifier is not None:
+        return proven.identifier
     content = members(payload)
     table, sys_id = _identity(content)
     count = _count(content, columns(content))
     if table is None or sys_id is None or count is None:
-        return f"digest:{digest}"
+        return proven.body_key(digest)
     return f"{table}:{sys_id}:{count}:{_rule(content)}"
 
 

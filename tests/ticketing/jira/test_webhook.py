@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bridge.errors import Reason, WebhookRefused
 from bridge.models import Change, Delivery, EventKind, Ignored, Json, SourceName, TicketEvent, WebhookRequest
 from bridge.ticketing.jira import Jira
+from bridge.ticketing.proofs import HmacProof
 
 SECRET = b"a webhook secret of some length"
 NOW = datetime(2026, 5, 28, 20, 26, 41, tzinfo=UTC)
@@ -230,7 +231,12 @@ def test_a_signed_webhook_is_opened(cloud: Jira, sample: Callable[[str], Json]) 
 @pytest.mark.parametrize(
     ("name", "headers", "key"),
     [
-        ("cloud-issue-updated", {"x-atlassian-webhook-identifier": "w-1"}, "w-1"),
+        ("cloud-issue-updated", {"x-atlassian-webhook-identifier": "w-1"}, "id:w-1"),
+        (
+            "cloud-issue-updated",
+            {"x-atlassian-webhook-identifier": "jira:issue_updated:501:901:1780000000000"},
+            "id:jira:issue_updated:501:901:1780000000000",
+        ),
         (
             "cloud-issue-updated",
             {"x-atlassian-webhook-identifier": "x" * 5000},
@@ -250,6 +256,38 @@ def test_a_delivery_is_named_by_its_sender_or_by_its_change(
 def test_a_delivery_without_names_or_time_is_its_digest(cloud: Jira, sample: Callable[[str], Json]) -> None:
     delivery = cloud.open(signed(sample("jira/automation-bare-issue")))
     assert (delivery.key, delivery.timed) == (f"digest:{delivery.digest}", False)
+
+
+def test_the_same_bytes_with_a_signed_time_are_one_delivery_for_ever_whatever_header_is_put_beside_them(
+    cloud: Jira, sample: Callable[[str], Json]
+) -> None:
+    proof = HmacProof(
+        secrets=(SECRET.decode(),),
+        signed_text="{timestamp}.{body}",
+        timestamp_header="x-time",
+        time_window_seconds=86_400,
+    )
+    system = Jira(config=dataclasses.replace(cloud.config, proof=proof))
+    body, seconds = json.dumps(sample("jira/automation-bare-issue")).encode(), int(NOW.timestamp())
+
+    def sent(seconds: int, identifier: str, at: datetime) -> Delivery:
+        signature = hmac.new(SECRET, f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+        headers = (
+            ("content-type", "application/json"),
+            ("x-hub-signature", f"sha256={signature}"),
+            ("x-time", str(seconds)),
+            ("x-atlassian-webhook-identifier", identifier),
+        )
+        return system.open(
+            WebhookRequest(source=SourceName("jira"), headers=headers, body=body, received_at=at)
+        )
+
+    first = sent(seconds, "w-1", NOW)
+    replayed = sent(seconds, "w-2", NOW + timedelta(hours=1))
+    another = sent(seconds + 60, "w-3", NOW + timedelta(hours=1))
+    assert first.key == replayed.key == f"signed:{seconds}:{first.digest}"
+    assert another.key == f"signed:{seconds + 60}:{first.digest}"
+    assert not first.timed
 
 
 def test_the_signature_is_checked_before_type_and_json(cloud: Jira) -> None:

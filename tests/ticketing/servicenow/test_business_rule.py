@@ -93,7 +93,7 @@ def received(run: Callable[..., list[Json]], servicenow: ServiceNow) -> Callable
             received_at=NOW,
         )
         delivery = servicenow.open(request)
-        assert delivery.key == message["headers"]["webhook-id"]
+        assert delivery.key == f"id:{message['headers']['webhook-id']}"
         assert delivery.timed
         event = servicenow.parse_event(delivery)
         assert isinstance(event, TicketEvent)

@@ -1,10 +1,12 @@
 """What a ServiceNow sender's payload is read as, be it our rule's or less."""
 
+import dataclasses
 import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +25,7 @@ from bridge.models import (
     TicketEvent,
     WebhookRequest,
 )
-from bridge.ticketing.proofs import TokenProof
+from bridge.ticketing.proofs import HmacProof, TokenProof
 from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
 
 SYS_ID = "9d385017c611228701d22104cc95c371"
@@ -219,7 +221,31 @@ def test_a_signed_identifier_names_the_delivery(
         "webhook-signature": Webhook(key).sign("incident:1", NOW, json.dumps(payload)),
     }
     delivery = servicenow.open(request(payload, headers))
-    assert (delivery.key, delivery.timed) == ("incident:1", False)
+    assert (delivery.key, delivery.timed) == ("id:incident:1", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("doorbell", "signed:{seconds}:{digest}"), ("rule-update", f"incident:{SYS_ID}:5:approved")],
+)
+def test_a_body_that_names_no_change_is_named_with_the_time_that_is_signed(
+    servicenow: ServiceNow, sample: Callable[[str], Json], name: str, key: str
+) -> None:
+    proof = HmacProof(
+        secrets=("k" * 24,),
+        signed_text="{timestamp}.{body}",
+        timestamp_header="x-time",
+        time_window_seconds=7200,
+    )
+    system = ServiceNow(config=dataclasses.replace(servicenow.config, proof=proof))
+    payload, seconds = sample(f"servicenow/{name}"), str(int(NOW.timestamp()))
+    signed = f"{seconds}.{json.dumps(payload)}".encode()
+    signature = hmac.new(b"k" * 24, signed, hashlib.sha256).hexdigest()
+    first = request(payload, {"x-hub-signature": f"sha256={signature}", "x-time": seconds})
+    again = dataclasses.replace(first, received_at=NOW + timedelta(hours=1))
+    digest = hashlib.sha256(first.body).hexdigest()
+    keys = {system.open(first).key, system.open(again).key}
+    assert keys == {key.format(seconds=seconds, digest=digest)}
 
 
 @pytest.mark.parametrize(
