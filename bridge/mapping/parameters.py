@@ -20,8 +20,14 @@ from bridge.models import Problem
 
 LENGTH_LIMIT = 1000
 
-_NAME = re2.compile(r"[\p{L}\p{M}\p{N} .,'’()_-]+")
+# Scripts read parameters, and not every one quotes them. So a name is words with single spaces between, each
+# begins with a letter or digit, and a quote or dash stands only between two of those: O'Brien, Jean-Luc.
+_LETTER = r"[\p{L}\p{N}]\p{M}*"
+_WORD = rf"{_LETTER}(?:['’-]?{_LETTER}|[.,_]+(?:{_LETTER})?)*"
+_NAME = re2.compile(rf"{_WORD}(?: {_WORD})*")
 _NAME_LENGTH = 100
+# What PowerShell takes for the dash of an option.
+_DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}", "\N{HORIZONTAL BAR}")
 _NUMBER = re2.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _DATE = re2.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -96,15 +102,14 @@ def fill(
             continue
         why = refusal(rule, value)
         if why is not None:
-            detail = f"the value '{shortened(value)}' is not allowed for '{rule.name}': {why}"
-            return Problem(reason=Reason.VALUE_REFUSED, place=rule.name, detail=detail)
+            return _refused(rule, value, why)
         filled.append((rule.name, value))
     return tuple(filled)
 
 
 def _value(rule: ParamRule, source: ParamSource | None, view: View) -> str | Problem | None:
     """Return the value before the rule has judged it; None where nothing is sent."""
-    found = None if source is None else _from_source(source, view)
+    found = None if source is None else _from_source(rule, source, view)
     if found is not None:
         return found
     if rule.default is not None:
@@ -116,7 +121,7 @@ def _value(rule: ParamRule, source: ParamSource | None, view: View) -> str | Pro
     return Problem(reason=Reason.VALUE_MISSING, place=rule.name, detail=detail)
 
 
-def _from_source(source: ParamSource, view: View) -> str | Problem | None:
+def _from_source(rule: ParamRule, source: ParamSource, view: View) -> str | Problem | None:
     if source.path is None:
         return source.value
     found = view.value(source.path)
@@ -128,18 +133,30 @@ def _from_source(source: ParamSource, view: View) -> str | Problem | None:
     if text is None:
         detail = f"{source.path.text} has {_kind(found)} where one value is needed for '{source.name}'"
         return Problem(reason=Reason.VALUE_REFUSED, place=source.name, detail=detail)
-    return _translated(source, text)
+    return _of_ticket(rule, text) if source.table is None else _translated(source, source.table, text)
 
 
-def _translated(source: ParamSource, text: str) -> str | Problem:
-    if source.table is None:
-        return text
-    translated = dict(source.table).get(text, source.other)
+def _of_ticket(rule: ParamRule, text: str) -> str | Problem:
+    """Return a ticket's own text, unless a script could take it for an option."""
+    # What one_of lists was written by the catalogue's owner, and the dash of a number is a sign.
+    meant = rule.one_of is not None or rule.shape is Shape.NUMBER
+    if text.lstrip().startswith(_DASHES) and not meant:
+        return _refused(rule, text, "it begins with a dash, as an option of a command does")
+    return text
+
+
+def _translated(source: ParamSource, table: tuple[tuple[str, str], ...], text: str) -> str | Problem:
+    translated = dict(table).get(text, source.other)
     if translated is not None:
         return translated
     assert source.path is not None
     detail = f"the mapping has no '{source.name}' for the value '{shortened(text)}' of {source.path.text}"
     return Problem(reason=Reason.VALUE_REFUSED, place=source.name, detail=detail)
+
+
+def _refused(rule: ParamRule, value: str, why: str) -> Problem:
+    detail = f"the value '{shortened(value)}' is not allowed for '{rule.name}': {why}"
+    return Problem(reason=Reason.VALUE_REFUSED, place=rule.name, detail=detail)
 
 
 def _kind(found: object) -> str:

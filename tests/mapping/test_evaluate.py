@@ -329,8 +329,40 @@ def test_a_required_value_that_is_missing_names_the_field(
     [
         (
             "name",
-            ["Ada Example", "O'Brien-Łuczak, J. (IT)", "山田 太郎"],
-            ["a;b", "$x", "a" * 101, "a`b", "<b>"],
+            [
+                "Ada Example",
+                "O'Brien-Łuczak, J.",
+                "Jean-Luc d’Arc",
+                "Zoe\u0301-Ann",
+                "山田 太郎",
+                "svc_a.b",
+                "x" * 100,
+            ],
+            [
+                *(
+                    "a;b",
+                    "$x",
+                    "a" * 101,
+                    "a`b",
+                    "<b>",
+                    "' (Stop-Computer) '",
+                    "-Force",
+                    "Ada -Force",
+                    "a (b)",
+                ),
+                *(
+                    "Ada  Example",
+                    " Ada",
+                    "Ada ",
+                    "'Ada'",
+                    "Ada' x",
+                    "a'-b",
+                    "Ada –Force",
+                    ". a",
+                    "a--b",
+                    "‘a’",
+                ),
+            ],
         ),
         ("number", ["5", "-5", "5.25", "+0"], ["5e3", "٥", "", "1,5", "5 ", "."]),
         ("host", ["ws-1", "a.example.com", "A" * 63], ["-a", "a b", "A" * 64, "ä"]),
@@ -359,6 +391,42 @@ def test_a_shape_lets_through_only_what_it_says(
     for value in filter(None, bad):
         reason, _ = problem_of(event(fields={"devices": "WS-ABC-12345", "v": value}), loaded)
         assert reason is Reason.VALUE_REFUSED, value
+
+
+@pytest.mark.parametrize(
+    ("param", "text", "refused"),
+    [
+        ("shape: anything", "-Force", True),
+        ("shape: anything", " –Force", True),
+        ("pattern: '.*'", "-Force", True),
+        ("shape: number", "-5", False),
+        ("one_of: ['-1', '1']", "-1", False),
+        ("shape: anything", "a -Force", False),
+    ],
+)
+def test_a_ticket_s_text_cannot_be_taken_for_an_option(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str, param: str, text: str, refused: bool
+) -> None:
+    actions = catalogue.replace("Note: {}", f"Note: {{{param}}}")
+    loaded = load_texts(mapping + "    params: {Note: {from: fields.v}}\n", actions=actions)
+    happened = event(fields={"devices": "WS-ABC-12345", "v": text})
+    if refused:
+        reason, said = problem_of(happened, loaded)
+        assert reason is Reason.VALUE_REFUSED
+        assert said.endswith("it begins with a dash, as an option of a command does")
+    else:
+        assert dict(plan_of(happened, loaded).params)["Note"] == text
+
+
+def test_a_value_that_the_mapping_writes_may_begin_with_a_dash(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str
+) -> None:
+    actions = catalogue.replace("Note: {}", "Note: {shape: anything}")
+    loaded = load_texts(
+        mapping + "    params: {Note: {from: fields.v, map: {high: '-x'}}}\n", actions=actions
+    )
+    happened = event(fields={"devices": "WS-ABC-12345", "v": "high"})
+    assert dict(plan_of(happened, loaded).params)["Note"] == "-x"
 
 
 def test_a_portal_is_chosen_by_a_value_of_the_ticket(
