@@ -12,19 +12,19 @@ import structlog
 from bridge import comments, consequences, retries
 from bridge.connections import Connections, Portal
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, Tx, sending, sessions, working
-from bridge.ledger.sending import Next
+from bridge.ledger import Ledger, Tx, late, sending, sessions, working
+from bridge.ledger.sending import Admission, Next
+from bridge.mapping.language import MappingSet
+from bridge.mapping.withdrawing import withdrawn
 from bridge.models import (
     Call,
     CallResult,
     CallState,
     Occasion,
-    OwedComment,
     Part,
     Plan,
     PortalName,
     Problem,
-    Report,
     Run,
     RunState,
 )
@@ -32,7 +32,7 @@ from bridge.nexthink import act
 from bridge.nexthink.resolution import parts as split_into_parts
 from bridge.policy import Verdict
 from bridge.resolving import Later, Resolving
-from bridge.telling import owed
+from bridge.setting_aside import SettingAside
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,8 @@ class Acting:
     """The acting use case. `boot_clock` counts suspension; `jitter` gives a number in [0, 1).
 
     `noted` is told how each call to a portal ended, for the worker's care of portals that do not answer.
-    `stopping` says that nothing more is begun: the parts of a run that are left wait for another worker.
+    `stopping` says that this worker begins nothing more, because it ends or its host is paused: the parts of
+    a run that are left wait. `mapping_set` gives the rules in force, which may have become narrower.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Acting:
         clock: Callable[[], datetime],
         boot_clock: Callable[[], float],
         jitter: Callable[[], float],
+        mapping_set: Callable[[], MappingSet | None],
         noted: Callable[[PortalName, CallResult], None],
         stopping: Callable[[], bool],
     ) -> None:
@@ -69,8 +71,10 @@ class Acting:
         self._clock = clock
         self._boot_clock = boot_clock
         self._jitter = jitter
+        self._mapping_set = mapping_set
         self._noted = noted
         self._stopping = stopping
+        self._aside = SettingAside(ledger=ledger, connections=connections)
 
     def act(self, run: Run) -> None:
         """Take a claimed run as far as it goes now; every way out leaves it in a recorded state."""
@@ -86,7 +90,7 @@ class Acting:
     def _let_go(self, run: Run) -> None:
         """Leave a run to whoever has it; one that is still ours was refused because of an attempt (S4)."""
         try:
-            self._give_back(run, timedelta(seconds=30), None)
+            self._aside.give_back(run, timedelta(seconds=30), None)
         except LostOwnership:
             return
 
@@ -95,38 +99,45 @@ class Acting:
         assert plan is not None
         if run.ticket.source not in self._connections().sources:
             # Nothing could be told to this ticket; the run waits until its source is configured again.
-            self._give_back(run, timedelta(minutes=1), Reason.UNKNOWN_SOURCE)
-            return
-        if run.crashes >= sessions.CRASHES:
-            report = comments.dead(run.id, plan, run.crashes)
-            self._end(run, RunState.DEAD, Reason.CRASHES, None, self._owed(run, Occasion.DEAD, 1, report))
-            return
-        portal = self._connections().portals.get(plan.portal)
-        if portal is None:
-            self._refuse(run, Problem(reason=Reason.NO_PORTAL, place="portal", detail=_not_configured(plan)))
+            self._aside.give_back(run, timedelta(minutes=1), Reason.UNKNOWN_SOURCE)
             return
         try:
             calls, paused = self._ledger.read(_standing, run=run, portal=plan.portal)
         except LedgerUnavailable:
-            self._give_back(run, timedelta(seconds=5), Reason.LEDGER_UNAVAILABLE)
+            self._aside.give_back(run, timedelta(seconds=5), Reason.LEDGER_UNAVAILABLE)
             return
-        if paused is not None:
-            self._hold(run, paused)
-            return
-        parts = () if calls else self._parts(run, plan, portal)
-        if parts is not None:
-            self._send_all(run, plan, portal, parts)
+        portal = self._connections().portals.get(plan.portal)
+        if run.crashes >= sessions.CRASHES:
+            self._aside.bury(run, calls)
+        elif portal is None:
+            problem = Problem(reason=Reason.NO_PORTAL, place="portal", detail=_not_configured(plan))
+            self._aside.refuse(run, problem, calls)
+        elif paused is not None:
+            self._aside.hold(run, paused, calls)
+        else:
+            parts = () if calls else self._parts(run, plan, portal)
+            if parts is not None and self._still_allowed(run, plan, parts, calls):
+                self._send_all(run, plan, portal, parts)
 
     def _parts(self, run: Run, plan: Plan, portal: Portal) -> tuple[Part, ...] | None:
         """Resolve a plan into its parts; None where the run ended or waits instead."""
         resolved = self._resolving.resolve(plan)
         if isinstance(resolved, Problem):
-            self._refuse(run, resolved)
+            self._aside.refuse(run, resolved)
             return None
         if isinstance(resolved, Later):
             self._wait(run, plan, resolved)
             return None
         return split_into_parts(resolved, portal.config.max_devices_per_call)
+
+    def _still_allowed(self, run: Run, plan: Plan, parts: tuple[Part, ...], calls: tuple[Call, ...]) -> bool:
+        """Look at the rules once more, as they stand now; end a run that they do not allow any more."""
+        frozen = parts or tuple(call.part for call in calls)
+        names = [device.name for part in frozen for device in part.devices if device.name]
+        problem = withdrawn(plan, names, self._mapping_set())
+        if problem is not None:
+            self._aside.refuse(run, problem, calls)
+        return problem is None
 
     def _wait(self, run: Run, plan: Plan, later: Later) -> None:
         if later.engine is None:
@@ -142,10 +153,11 @@ class Acting:
             retry_after=None,
         )
         if isinstance(again, retries.GiveUp):
-            self._refuse(run, Problem(reason=Reason.LOOKUP_FAILED, place="devices", detail=later.detail))
+            problem = Problem(reason=Reason.LOOKUP_FAILED, place="devices", detail=later.detail)
+            self._aside.refuse(run, problem)
             return
         log.info("run.lookup_later", run=run.id, reason=later.reason, attempt=run.tries)
-        self._give_back(run, max(again.at - now, timedelta()), later.reason)
+        self._aside.give_back(run, max(again.at - now, timedelta()), later.reason)
 
     def _send_all(self, run: Run, plan: Plan, portal: Portal, parts: tuple[Part, ...]) -> None:
         lasting = FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN + SLACK_SECONDS
@@ -162,27 +174,26 @@ class Acting:
                 self._ledger.persist(sending.close_not_sent, run=run, delay=timedelta(seconds=5))
                 return
             if admission.call is None:
-                self._not_admitted(run, admission.verdict, first=first)
+                self._not_admitted(run, admission, first=first)
                 return
             following = self._send(run, plan, portal, admission.call, admission.calls, began)
             if following.state is not RunState.SENDING:
                 return
             if self._stopping():
-                self._give_back(run, timedelta(), None)
+                self._aside.give_back(run, timedelta(), None)
                 return
             parts, first = (), False
 
-    def _not_admitted(self, run: Run, verdict: Verdict, *, first: bool) -> None:
+    def _not_admitted(self, run: Run, admission: Admission, *, first: bool) -> None:
         if not first:
             # A part was answered already: the next claim finds what stands in the way, with the run its own.
-            self._give_back(run, timedelta(), None)
-        elif verdict is Verdict.HOLD:
-            self._hold(run, Reason.PORTAL_PAUSED)
+            self._aside.give_back(run, timedelta(), None)
+        elif admission.verdict is Verdict.HOLD:
+            self._aside.hold(run, Reason.PORTAL_PAUSED, admission.calls)
+        elif admission.verdict is Verdict.EXPIRE:
+            self._aside.expire(run, admission.calls)
         else:
-            assert run.plan is not None
-            report = comments.expired(run.id, run.plan)
-            comment = self._owed(run, Occasion.EXPIRED, 1, report)
-            self._end(run, RunState.EXPIRED, Reason.TOO_OLD, None, comment)
+            self._aside.finish(run, admission.calls)
 
     def _send(
         self, run: Run, plan: Plan, portal: Portal, call: Call, calls: tuple[Call, ...], began: float
@@ -229,57 +240,21 @@ class Acting:
             calls,
             now=self._clock(),
             jitter=self._jitter(),
-            owe=lambda occasion, n, report: self._owed(run, occasion, n, report),
+            owe=lambda occasion, n, report: self._aside.owed(run, occasion, n, report),
         )
         try:
             self._ledger.persist(sending.answer, run=run, call=call, result=result, following=following)
         except LostOwnership:
-            self._ledger.persist(sending.answer, run=run, call=call, result=result, following=None)
-            if result.state in {CallState.ANSWERED, CallState.REFUSED}:
-                self._close_late(run, plan, calls)
-        return following
-
-    def _close_late(self, run: Run, plan: Plan, calls: tuple[Call, ...]) -> None:
-        late = consequences.ended_state(calls)
-        if late is not RunState.UNKNOWN:
             report = comments.late(run.id, plan, calls)
-            comment = self._owed(run, Occasion.RESOLVED, consequences.newest_attempt(calls), report)
-            self._ledger.persist(sending.close_unknown, run=run.id, state=late, comment=comment)
-
-    def _give_back(self, run: Run, delay: timedelta, reason: Reason | None) -> None:
-        self._ledger.persist(working.give_back, run=run, delay=delay, reason=reason)
-
-    def _refuse(self, run: Run, problem: Problem) -> None:
-        assert run.plan is not None
-        report = comments.refused(run.id, run.plan, problem)
-        comment = self._owed(run, Occasion.REFUSED, 1, report)
-        self._end(run, RunState.REFUSED, problem.reason, problem.detail, comment)
-
-    def _hold(self, run: Run, reason: Reason) -> None:
-        assert run.plan is not None
-        report = comments.held(run.id, run.plan, reason)
-        comment = self._owed(run, Occasion.HELD, 1, report)
-        self._ledger.persist(
-            working.hold, run=run, reason=Reason.PORTAL_PAUSED, detail=reason.value, comment=comment
-        )
-        log.warning("run.held", run=run.id, portal=run.plan.portal, reason=reason)
-
-    def _end(
-        self, run: Run, state: RunState, reason: Reason, detail: str | None, comment: OwedComment
-    ) -> None:
-        self._ledger.persist(working.end, run=run, state=state, reason=reason, detail=detail, comment=comment)
-        log.info("run.ended", run=run.id, state=state, reason=reason)
-
-    def _owed(self, run: Run, occasion: Occasion, n: int, report: Report) -> OwedComment:
-        assert run.plan is not None
-        return owed(
-            self._connections().sources[run.ticket.source].system,
-            run=run.id,
-            occasion=occasion,
-            n=n,
-            visibility=run.plan.style.visibility,
-            report=report,
-        )
+            self._ledger.persist(
+                late.answer_late,
+                run=run,
+                call=call,
+                result=result,
+                state=consequences.ended_state(calls),
+                comment=self._aside.owed(run, Occasion.LATE, len(calls), report),
+            )
+        return following
 
 
 def _standing(tx: Tx, *, run: Run, portal: PortalName) -> tuple[tuple[Call, ...], Reason | None]:

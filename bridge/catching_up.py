@@ -13,7 +13,7 @@ import structlog
 from bridge.connections import Connections
 from bridge.errors import BridgeError, LostOwnership
 from bridge.ledger import Ledger, accepting, in_force
-from bridge.models import NoResponse, Person, SourceName
+from bridge.models import Delivery, DeliveryId, NoResponse, Person, SourceName
 from bridge.receiving import Receiving
 from bridge.telling import REQUEST_SECONDS
 
@@ -23,6 +23,8 @@ LOOK_SECONDS = 1.0
 # Seconds between two tries to learn our own account.
 ASK_SECONDS = 30.0
 BATCH = 50
+# How long a delivery stands aside that could not be judged.
+ASIDE = timedelta(minutes=1)
 
 
 class CatchingUp:
@@ -74,12 +76,19 @@ class CatchingUp:
 
     def _judge_pending(self) -> None:
         for delivery_id, delivery in self._ledger.read(accepting.pending, limit=BATCH):
-            known = delivery.source in self._connections().sources
-            verdict = self._receiving.judge(delivery) if known else None
-            if verdict is None:
-                self._ledger.write(accepting.postpone, delivery_id=delivery_id, delay=timedelta(seconds=2))
-                continue
             try:
-                self._ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict)
+                self._judge(delivery_id, delivery)
             except LostOwnership:
                 log.info("delivery.judged_elsewhere", delivery=delivery_id)
+            except Exception:
+                # One that cannot be judged stands aside, so that those behind it are.
+                log.exception("delivery.not_judged", delivery=delivery_id)
+                self._ledger.write(accepting.postpone, delivery_id=delivery_id, delay=ASIDE)
+
+    def _judge(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
+        known = delivery.source in self._connections().sources
+        verdict = self._receiving.judge(delivery_id, delivery) if known else None
+        if verdict is None:
+            self._ledger.write(accepting.postpone, delivery_id=delivery_id, delay=timedelta(seconds=2))
+        else:
+            self._ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict)

@@ -14,6 +14,11 @@ from bridge.models import Call, CallResult, CallState, Occasion, OwedComment, Pl
 # Answers that would be the same for every run of the portal, until a person has mended something (S6).
 PAUSING = frozenset({Reason.UNAUTHORIZED, Reason.NO_PERMISSION, Reason.NO_ENGINES_TO_TARGET})
 
+_NOT_TRIED = frozenset({CallState.PLANNED, CallState.DROPPED})
+_TAKEN = frozenset({CallState.INTENDED, CallState.ANSWERED, CallState.UNKNOWN})
+
+# The second argument numbers the comments of an occasion: every further attempt adds a call, so how many
+# calls there are never says the same twice.
 Owe = Callable[[Occasion, int, Report], OwedComment]
 
 
@@ -52,24 +57,29 @@ def of_answer(
 
 def _ending(run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...], owe: Owe) -> Next:
     state = ended_state(calls)
-    occasions = {RunState.ANSWERED: Occasion.ANSWERED, RunState.UNKNOWN: Occasion.UNKNOWN}
     report = comments.answered(run.id, plan, calls)
     return Next(
         state=state,
         reason=result.reason,
         detail=result.error_code,
-        comment=owe(occasions.get(state, Occasion.REFUSED), newest_attempt(calls), report),
+        comment=owe(told_as(state), len(calls), report),
     )
 
 
-def newest_attempt(calls: tuple[Call, ...]) -> int:
-    """Return the highest attempt of any part."""
-    return max(call.attempt for call in calls)
+def told_as(state: RunState) -> Occasion:
+    """Return the occasion under which an end is told."""
+    occasions = {RunState.ANSWERED: Occasion.ANSWERED, RunState.UNKNOWN: Occasion.UNKNOWN}
+    return occasions.get(state, Occasion.REFUSED)
+
+
+def may_have_run(calls: tuple[Call, ...]) -> bool:
+    """Say whether anything of a run may have reached Nexthink and been taken."""
+    return any(call.state in _TAKEN for call in calls)
 
 
 def ended_state(calls: tuple[Call, ...]) -> RunState:
     """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was."""
-    newest = {call.part.number: call.state for call in calls if call.state is not CallState.DROPPED}
+    newest = {call.part.number: call.state for call in calls if call.state not in _NOT_TRIED}
     if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
         return RunState.UNKNOWN
     return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     LOOP = "loop"
     PORTAL_PAUSED = "portal_paused"
     RESTORED = "restored"
+    WITHDRAWN = "withdrawn"
     TOO_OLD = "too_old"
     BY_OPERATOR = "by_operator"
     CRASHES = "crashes"

@@ -6,10 +6,11 @@ States of a run:
 
     queued   -> claimed | cancelled | held (the ledger looks restored)
     claimed  -> queued (worker died or gave back, no call made) | held | expired | refused | dead | sending
+                | answered, unknown (nothing more is sent of a run of which a part was)
     sending  -> answered | refused | unknown | queued (the call is closed not_sent, or Nexthink said "later")
-    unknown  -> answered (late answer, or a person says so) | refused (a person says that it did not run)
-                | queued (a new attempt, by a person or because the action is repeatable)
-    held     -> queued | cancelled
+    unknown  -> answered (late answer, or a person says so) | refused (the same, that it did not run)
+                | queued (a new attempt by a person, or it was found out that nothing was sent)
+    held     -> queued | cancelled | answered, unknown (cancelled after a part was sent)
     answered, refused, expired, cancelled, recorded, dead: ended; what is owed to the ticket is in the outbox
 
 A run of a mapping in mode shadow or announce starts ended as `recorded`, one whose ticket cannot be planned
@@ -162,6 +163,7 @@ class Occasion(StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     RESOLVED = "resolved"
+    LATE = "late"
     HELD = "held"
     EXPIRED = "expired"
     CANCELLED = "cancelled"

@@ -6,14 +6,15 @@ It must not know how they asked: the command line and any console call the same 
 import getpass
 import socket
 from collections.abc import Callable
+from datetime import datetime
 
-from bridge import comments
+from bridge import comments, consequences
 from bridge.connections import Connections
 from bridge.errors import NotPossible
-from bridge.ledger import Ledger, people, sessions, working
+from bridge.ledger import Ledger, Tx, people, sessions, working
 from bridge.ledger.people import Act
-from bridge.models import Occasion, OwedComment, PortalName, Report, Run, RunId, RunState
-from bridge.telling import owed
+from bridge.models import Call, Occasion, PortalName, Run, RunId, RunState
+from bridge.setting_aside import SettingAside
 
 
 def author_here() -> str:
@@ -24,9 +25,12 @@ def author_here() -> str:
 class Operations:
     """The use cases of people; every one writes who and why into the run's timeline."""
 
-    def __init__(self, *, ledger: Ledger, connections: Callable[[], Connections]) -> None:
+    def __init__(
+        self, *, ledger: Ledger, connections: Callable[[], Connections], clock: Callable[[], datetime]
+    ) -> None:
         self._ledger = ledger
-        self._connections = connections
+        self._clock = clock
+        self._aside = SettingAside(ledger=ledger, connections=connections)
 
     def resolve(
         self, run_id: RunId, *, ran: bool, send_again: bool, attempt: int | None, act: Act
@@ -34,33 +38,43 @@ class Operations:
         """Say what became of an unknown run; return its new state.
 
         `ran` closes it as answered. Otherwise it is closed as refused or, with `send_again`, gets one
-        further attempt of every call that is unknown. `attempt` None: the one that stands now.
-        Raises NotPossible where the run is not unknown, or another attempt came between.
+        further attempt of every call that is unknown. `attempt` is how many requests had been made when the
+        person looked; to send again they must say it, or an old decision could send what is new.
+        Raises NotPossible where the run is not unknown, too old, or another attempt came between.
         """
         if ran and send_again:
             raise NotPossible("an action that ran is not sent again (use --not-ran with --send-again)")
-        run = self._ledger.read(people.find_run, run=run_id)
-        seen = attempt
-        if seen is None:
-            seen = self._ledger.read(people.newest_attempt, run=run_id)
+        if send_again and attempt is None:
+            raise NotPossible("say which attempt you looked at (see `bridge runs show`, then add --attempt)")
+        run, calls, made = self._ledger.read(_seen, run=run_id)
+        if send_again and run.plan and self._clock() - run.plan.occurred_at > run.plan.max_age:
+            raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not sent again")
         state = RunState.ANSWERED if ran else RunState.QUEUED if send_again else RunState.REFUSED
         comment = None
         if run.plan is not None and run.state is RunState.UNKNOWN:
-            calls = self._ledger.read(working.calls_of, run=run_id)
             report = comments.resolved(run.id, run.plan, calls, state=state, by=act.author, why=act.reason)
-            comment = self._owed(run, Occasion.RESOLVED, seen, report)
+            comment = self._aside.owed(run, Occasion.RESOLVED, len(calls), report)
+        seen = made if attempt is None else attempt
         self._ledger.write(people.resolve, run=run_id, attempt=seen, state=state, act=act, comment=comment)
         return state
 
-    def cancel(self, run_id: RunId, *, act: Act) -> None:
-        """Cancel a run that waits; raise NotPossible for one that was sent or has ended."""
-        run = self._ledger.read(people.find_run, run=run_id)
+    def cancel(self, run_id: RunId, *, act: Act) -> RunState:
+        """Send nothing more of a run that waits; return what it became.
+
+        Raises NotPossible for one that is under way or has ended.
+        """
+        run, calls, made = self._ledger.read(_seen, run=run_id)
         if run.plan is None or run.state not in {RunState.QUEUED, RunState.HELD}:
             raise NotPossible(f"run {run_id} is {run.state}; only a queued or held run can be cancelled")
+        state, n = RunState.CANCELLED, 1
         report = comments.cancelled(run.id, run.plan, by=act.author, why=act.reason)
-        self._ledger.write(
-            people.cancel, run=run_id, act=act, comment=self._owed(run, Occasion.CANCELLED, 1, report)
-        )
+        if consequences.may_have_run(calls):
+            state, n = consequences.ended_state(calls), len(calls)
+            why = (f"{act.author} stopped the rest: {act.reason}",)
+            report = comments.stopped(run.id, run.plan, calls, why)
+        comment = self._aside.owed(run, Occasion.CANCELLED, n, report)
+        self._ledger.write(people.cancel, run=run_id, attempt=made, state=state, act=act, comment=comment)
+        return state
 
     def release(self, run_id: RunId, *, act: Act) -> None:
         """Queue a held run again; its age and its portal are looked at again before anything is sent."""
@@ -78,16 +92,6 @@ class Operations:
         """Hold every unfinished run, after a failover or a restore that the bridge cannot see (W7)."""
         return self._ledger.write(sessions.hold_everything)
 
-    def _owed(self, run: Run, occasion: Occasion, n: int, report: Report) -> OwedComment:
-        assert run.plan is not None
-        source = self._connections().sources.get(run.ticket.source)
-        if source is None:
-            raise NotPossible(f"source {run.ticket.source} is not configured, so its ticket cannot be told")
-        return owed(
-            source.system,
-            run=run.id,
-            occasion=occasion,
-            n=n,
-            visibility=run.plan.style.visibility,
-            report=report,
-        )
+
+def _seen(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int]:
+    return people.find_run(tx, run=run), working.calls_of(tx, run=run), people.attempts_made(tx, run=run)

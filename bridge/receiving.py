@@ -81,7 +81,7 @@ class Receiving:
         delivery_id = DeliveryId(f"d{self._new_id()}")
         delivery = source.system.open(request)
         delivery = replace(delivery, key=_delivery_key(delivery, delivery_id))
-        verdict = self.judge(delivery)
+        verdict = self.judge(delivery_id, delivery)
         try:
             accepted = self._ledger.write(
                 accepting.accept, delivery_id=delivery_id, delivery=delivery, verdict=verdict
@@ -109,7 +109,7 @@ class Receiving:
             },
         )
 
-    def judge(self, delivery: Delivery) -> accepting.Verdict | None:
+    def judge(self, delivery_id: DeliveryId, delivery: Delivery) -> accepting.Verdict | None:
         """Evaluate a delivery; None where it has to wait for our own account or a mapping set (A3, A5)."""
         source = self._connections().sources[delivery.source]
         event = source.system.parse_event(delivery)
@@ -139,7 +139,7 @@ class Receiving:
         runs = tuple(
             run
             for decision in evaluation.decisions
-            if (run := self._new_run(delivery, event, decision)) is not None
+            if (run := self._new_run(delivery_id, delivery, event, decision)) is not None
         )
         made = {run.mapping: run.id for run in runs}
         return accepting.Verdict(
@@ -151,7 +151,9 @@ class Receiving:
             runs=runs,
         )
 
-    def _new_run(self, delivery: Delivery, event: TicketEvent, decision: Decision) -> accepting.NewRun | None:
+    def _new_run(
+        self, delivery_id: DeliveryId, delivery: Delivery, event: TicketEvent, decision: Decision
+    ) -> accepting.NewRun | None:
         result = decision.result
         if result is None:
             return None
@@ -162,13 +164,13 @@ class Receiving:
             state, reason, detail = RunState.REFUSED, result.problem.reason, result.problem.detail
             if result.mode is not Mode.SHADOW:
                 report = comments.unplannable(run_id, result)
-                comment = self._owed(run_id, result, Occasion.REFUSED, report)
+                comment = self._owed(run_id, delivery_id, result, Occasion.REFUSED, report)
         elif result.mode is Mode.SHADOW:
             state, reason = RunState.RECORDED, Reason.SHADOW
         elif result.mode is Mode.ANNOUNCE:
             state, reason = RunState.RECORDED, Reason.ANNOUNCED
             report = comments.announced(run_id, result)
-            comment = self._owed(run_id, result, Occasion.ANNOUNCED, report)
+            comment = self._owed(run_id, delivery_id, result, Occasion.ANNOUNCED, report)
         return accepting.NewRun(
             id=run_id,
             mapping=decision.mapping,
@@ -183,12 +185,18 @@ class Receiving:
         )
 
     def _owed(
-        self, run_id: RunId, result: Plan | Unplannable, occasion: Occasion, report: Report
+        self,
+        run_id: RunId,
+        delivery_id: DeliveryId,
+        result: Plan | Unplannable,
+        occasion: Occasion,
+        report: Report,
     ) -> OwedComment:
         live = result.mode is Mode.LIVE
         return owed(
             self._connections().sources[result.ticket.source].system,
             run=run_id,
+            delivery=delivery_id,
             occasion=occasion,
             n=1,
             # What a mapping that is not live has to say is for those who are trying it out.
@@ -211,8 +219,9 @@ def _delivery_key(delivery: Delivery, delivery_id: DeliveryId) -> str:
 
 
 def _is_ours(event: TicketEvent, account: Person | None) -> bool:
-    if account and event.actor and account.identifiers & event.actor.identifiers:
-        return True
+    if account and event.actor and event.actor.identifiers:
+        # A person may quote our marker, in an answer by mail for example; that is still theirs.
+        return bool(account.identifiers & event.actor.identifiers)
     return any(comments.contains_marker(text) for text in event.texts)
 
 

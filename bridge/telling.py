@@ -16,6 +16,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Ledger, outbox
 from bridge.models import (
     Comment,
+    DeliveryId,
     HttpResponse,
     MarkerAbsent,
     MorePages,
@@ -42,10 +43,17 @@ SEARCH_PAGES = 20
 
 
 def owed(
-    system: TicketSystem, *, run: RunId, occasion: Occasion, n: int, visibility: Visibility, report: Report
+    system: TicketSystem,
+    *,
+    run: RunId,
+    delivery: DeliveryId,
+    occasion: Occasion,
+    n: int,
+    visibility: Visibility,
+    report: Report,
 ) -> OwedComment:
     """Return a comment whose text is made and cut now, not when it is posted (T3)."""
-    marker = comments.marker(run, occasion, n)
+    marker = comments.marker(run, delivery, occasion, n)
     return OwedComment(
         occasion=occasion,
         n=n,

@@ -16,7 +16,7 @@ from bridge import comments
 from bridge.connections import Connections
 from bridge.errors import Reason
 from bridge.ledger import Ledger, sessions
-from bridge.models import CallState, Occasion, SessionId
+from bridge.models import Occasion, SessionId
 from bridge.telling import owed
 
 log = structlog.get_logger(__name__)
@@ -119,8 +119,9 @@ class Undertaking:
             comment = owed(
                 source.system,
                 run=run.id,
+                delivery=run.delivery,
                 occasion=Occasion.UNKNOWN,
-                n=max(call.attempt for call in left.calls if call.state is CallState.INTENDED),
+                n=len(left.calls),
                 visibility=run.plan.style.visibility,
                 report=report,
             )

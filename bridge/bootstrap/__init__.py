@@ -122,7 +122,7 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         watching=watching,
         receiving=receiving,
         resolving=Resolving(connections=watching.connections),
-        operations=Operations(ledger=ledger, connections=watching.connections),
+        operations=Operations(ledger=ledger, connections=watching.connections, clock=utc_now),
     )
 
 
@@ -132,6 +132,7 @@ def make_worker(bridge: Bridge) -> Worker:
     connections = bridge.watching.connections
     portal_care = PortalCare(probe=_probe(bridge.resolving), monotonic=time.monotonic)
     stopping = threading.Event()
+    paused_here = _paused_here(settings)
     # Chance spreads retries; nothing secret depends on it.
     jitter = random.Random().random  # noqa: S311 - see above
     return Worker(
@@ -144,8 +145,9 @@ def make_worker(bridge: Bridge) -> Worker:
             clock=utc_now,
             boot_clock=boot_clock,
             jitter=jitter,
+            mapping_set=bridge.watching.mapping_set,
             noted=portal_care.note,
-            stopping=stopping.is_set,
+            stopping=lambda: stopping.is_set() or paused_here(),
         ),
         telling=Telling(ledger=bridge.ledger, connections=connections, clock=utc_now, jitter=jitter),
         undertaking=Undertaking(
@@ -162,7 +164,7 @@ def make_worker(bridge: Bridge) -> Worker:
             receiving=bridge.receiving,
         ),
         portal_care=portal_care,
-        paused_here=_paused_here(settings),
+        paused_here=paused_here,
         max_in_flight=settings.max_in_flight,
         comment_senders=settings.comment_senders,
         beat_seconds=settings.beat_seconds,

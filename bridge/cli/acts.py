@@ -29,7 +29,8 @@ _RESOLVED = {
 @click.option(
     "--attempt",
     type=click.IntRange(1),
-    help="The attempt that you looked at; if there was another since, nothing happens.",
+    help="How many requests had been made when you looked (`bridge runs show` says it); if there was another "
+    "since, nothing happens. --send-again needs it.",
 )
 @reason_option
 def resolve(
@@ -46,6 +47,8 @@ def resolve(
         raise click.UsageError("say --ran or --not-ran, one of them")
     if ran and send_again:
         raise click.UsageError("--send-again goes with --not-ran: what ran is not sent again")
+    if send_again and attempt is None:
+        raise click.UsageError("--send-again needs --attempt: `bridge runs show` says which one you look at")
     with bridge_to_act() as bridge:
         state = bridge.operations.resolve(
             RunId(run), ran=ran, send_again=send_again, attempt=attempt, act=_act(author, reason)
@@ -59,8 +62,9 @@ def resolve(
 def cancel(run: str, reason: str, author: str | None) -> None:
     """Cancel a run that waits (queued or held). The ticket is told."""
     with bridge_to_act() as bridge:
-        bridge.operations.cancel(RunId(run), act=_act(author, reason))
-    line(f"run {run} is cancelled.")
+        state = bridge.operations.cancel(RunId(run), act=_act(author, reason))
+    rest = "" if state is RunState.CANCELLED else " A part had been sent; the rest is not."
+    line(f"run {run} is {state}.{rest}")
 
 
 @click.command()

@@ -22,7 +22,7 @@ _WAYS_OUT = {
         "Find out in Nexthink whether the action ran, then say so with one of these:",
         "bridge resolve {run} --ran --reason TEXT",
         "bridge resolve {run} --not-ran --reason TEXT",
-        "bridge resolve {run} --not-ran --send-again --reason TEXT",
+        "bridge resolve {run} --not-ran --send-again --attempt {attempt} --reason TEXT",
     ),
     RunState.HELD: (
         "It waits for a person:",
@@ -103,8 +103,9 @@ def show_run(run: str, for_programs: bool) -> None:
         line(f"{instant(at)}  {texts[0]}", indent=2)
         for text in texts[1:]:
             line(text, indent=44)
+    attempt = sum(call.intended_at is not None for call in story.calls)
     for text in _WAYS_OUT.get(story.run.state, ()):
-        line(text.format(run=story.run.id), indent=2 if text.startswith("bridge ") else 0)
+        line(text.format(run=story.run.id, attempt=attempt), indent=2 if text.startswith("bridge ") else 0)
 
 
 def _print_run(run: Run) -> None:

@@ -4,6 +4,7 @@ It must not dress or escape anything for a ticket system, claim more than is kno
 may have run (T3).
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ from bridge.models import (
     Call,
     CallResult,
     CallState,
+    DeliveryId,
     Device,
     EngineCode,
     EngineOutcome,
@@ -43,12 +45,21 @@ _NOT_SAID: Final = Words(what="No reason is known.", way_out="Give the run id to
 _OPEN: Final = frozenset({CallState.UNKNOWN, CallState.INTENDED})
 _EXPLAINED: Final = _OPEN | {CallState.REFUSED, CallState.NOT_SENT}
 _NEVER_SENT: Final = frozenset({CallState.PLANNED, CallState.DROPPED, CallState.NOT_SENT})
+_NOT_TRIED: Final = frozenset({CallState.PLANNED, CallState.DROPPED})
 _MAYBE: Final = frozenset({EngineCode.TIMEOUT, EngineCode.UNRECOGNISED})
 
 
-def marker(run: RunId, occasion: Occasion, n: int) -> str:
-    """Return what identifies a comment, in the ticket and in the outbox."""
-    return f"bridge-{run}-{occasion}-{n}"
+TOO_OLD: Final = "It waited longer than its mapping allows. Ask again if it is still wanted."
+
+
+def marker(run: RunId, delivery: DeliveryId, occasion: Occasion, n: int) -> str:
+    """Return what identifies a comment, in the ticket and in the outbox.
+
+    Its end comes from the delivery's id, which no ticket shows: who can read one comment cannot write down
+    the marker of the next, and so have it taken for posted.
+    """
+    tail = hashlib.sha256(f"{delivery} {occasion} {n}".encode()).hexdigest()[:8]
+    return f"bridge-{run}-{occasion}-{n}-{tail}"
 
 
 def contains_marker(text: str) -> bool:
@@ -83,6 +94,11 @@ def announced(run: RunId, plan: Plan) -> Report:
     return _report(run, plan, f"Would run: {plan.title}", Tone.NEUTRAL, advice, facts=params)
 
 
+def stopped(run: RunId, plan: Plan, calls: tuple[Call, ...], why: tuple[str, ...]) -> Report:
+    """Tell what came of a run of which something was sent, and why the rest is not."""
+    return _answer(run, plan, calls, why)
+
+
 def held(run: RunId, plan: Plan, reason: Reason) -> Report:
     """Tell that a run waits for a person; `reason` may be the portal's answer that paused it (S6)."""
     words = HELD_WORDS.get(reason)
@@ -94,8 +110,7 @@ def held(run: RunId, plan: Plan, reason: Reason) -> Report:
 
 def expired(run: RunId, plan: Plan) -> Report:
     """Tell that a run became too old to be sent."""
-    advice = ("It waited longer than its mapping allows. Ask again if it is still wanted.",)
-    return _report(run, plan, "Not sent: the request became too old", Tone.WARNING, advice)
+    return _report(run, plan, "Not sent: the request became too old", Tone.WARNING, (TOO_OLD,))
 
 
 def cancelled(run: RunId, plan: Plan, *, by: str, why: str) -> Report:
@@ -257,10 +272,11 @@ def _result(call: Call) -> CallResult:
 
 
 def _latest(calls: tuple[Call, ...]) -> tuple[Call, ...]:
-    """Return the last attempt of each part, in the order of the parts."""
+    """Return the last attempt of each part that came to something, in the order of the parts."""
     last: dict[int, Call] = {}
     for call in sorted(calls, key=lambda call: (call.part.number, call.attempt)):
-        last[call.part.number] = call
+        if call.part.number not in last or call.state not in _NOT_TRIED:
+            last[call.part.number] = call
     return tuple(last.values())
 
 

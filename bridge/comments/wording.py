@@ -200,6 +200,10 @@ CALL_WORDS: Final[Mapping[Reason, Words]] = {
 
 # Why a ticket could not be turned into calls; `what` is the headline.
 PROBLEM_WORDS: Final[Mapping[Reason, Words]] = {
+    Reason.WITHDRAWN: Words(
+        what="Not sent: it is not allowed any more",
+        way_out="The rules changed after the ticket did. Ask again if it is still wanted.",
+    ),
     Reason.VALUE_MISSING: Words(
         what="Not sent: the ticket lacks a value", way_out="Fill in the field, and ask again."
     ),

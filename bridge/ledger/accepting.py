@@ -155,7 +155,8 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
 
 
 def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
-    made = tuple(new.id for new in verdict.runs if _add_run(tx, delivery, new))
+    ordered = sorted(verdict.runs, key=lambda new: new.mapping)
+    made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
     if made:
         ring(tx)
     return made
@@ -202,6 +203,8 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
 
 
 def _runs_in_the_last_hour(tx: Tx, new: NewRun) -> int:
+    # Counting is only worth something where nobody adds a run of the same ticket and mapping meanwhile.
+    tx.only_one(f"loop:{new.ticket.source}:{new.ticket.uid}:{new.mapping}")
     return tx.connection.execute(
         select(func.count())
         .select_from(runs)

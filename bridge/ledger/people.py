@@ -39,27 +39,36 @@ def resolve(
 ) -> None:
     """Move an unknown run to ANSWERED or REFUSED by a person's word, or to QUEUED for one further attempt.
 
-    `attempt` is the newest attempt that the person saw; another one since then raises NotPossible (S9).
+    `attempt` is how many requests had been made when the person looked; another one since then raises
+    NotPossible (S9).
     """
     seen = find_run(tx, run=run)
-    newest = newest_attempt(tx, run=run)
-    if newest != attempt:
-        raise NotPossible(f"run {run} is at attempt {newest}, not {attempt} (look again, then decide)")
+    made = attempts_made(tx, run=run)
+    if made != attempt:
+        raise NotPossible(f"run {run} is at attempt {made}, not {attempt} (look again, then decide)")
     _move(tx, seen, (RunState.UNKNOWN,), state, act)
     if state is RunState.QUEUED:
         for call in calls_of(tx, run=run):
-            if call.state is CallState.UNKNOWN and call.attempt == _newest_of_part(tx, run, call.part.number):
+            again = call.state in {CallState.UNKNOWN, CallState.NOT_SENT}
+            if again and call.attempt == _newest_of_part(tx, run, call.part.number):
                 add_attempt(tx, call=call)
+        if not any(call.state is CallState.PLANNED for call in calls_of(tx, run=run)):
+            raise NotPossible(f"run {run} has nothing left that could be sent again")
     else:
         drop_planned(tx, run=run)
     if comment is not None:
         owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
 
-def cancel(tx: Tx, *, run: RunId, act: Act, comment: OwedComment) -> None:
-    """Cancel a run that was not sent: queued or held; raise NotPossible for any other."""
+def cancel(tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comment: OwedComment) -> None:
+    """Send nothing more of a run that is queued or held; raise NotPossible for any other.
+
+    `state` is CANCELLED, or what became of the part that was sent; `attempt` as for `resolve`.
+    """
     seen = find_run(tx, run=run)
-    _move(tx, seen, (RunState.QUEUED, RunState.HELD), RunState.CANCELLED, act)
+    if attempts_made(tx, run=run) != attempt:
+        raise NotPossible(f"run {run} was sent meanwhile (look again, then decide)")
+    _move(tx, seen, (RunState.QUEUED, RunState.HELD), state, act)
     drop_planned(tx, run=run)
     owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
@@ -93,13 +102,13 @@ def _release_all(tx: Tx, act: Act, *conditions: object) -> int:
     return len(held)
 
 
-def newest_attempt(tx: Tx, *, run: RunId) -> int:
-    """Return the highest attempt of a run that was intended; 0 where none was."""
+def attempts_made(tx: Tx, *, run: RunId) -> int:
+    """Return how many requests of a run were intended, over all parts: it grows with every one."""
     return int(
         tx.connection.execute(
-            select(func.coalesce(func.max(calls.c.attempt), 0)).where(
-                calls.c.run == run, calls.c.intended_at.is_not(None)
-            )
+            select(func.count())
+            .select_from(calls)
+            .where(calls.c.run == run, calls.c.intended_at.is_not(None))
         ).scalar_one()
     )
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import PART, RESULT, TICKET, to_text
+from bridge.ledger.codec import PART, RESULT, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, history, pauses, runs
 from bridge.ledger.working import ENDED, calls_of, give_back, paused
@@ -46,7 +46,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The verdict, and with GO the call to send now, beside all calls of the run as they stand."""
+    """The verdict, and with GO the call to send now, beside all calls of the run as they stand.
+
+    GO without a call says that nothing is left to send: a late answer came in between.
+    """
 
     verdict: policy.Verdict
     call: Call | None = None
@@ -64,14 +67,15 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
     assert run.plan is not None
     verdict = policy.admit(run.plan, policy.Usage(now=tx.now, paused=paused(tx, portal=run.plan.portal)))
     if verdict is not policy.Verdict.GO:
-        return Admission(verdict=verdict)
+        return Admission(verdict=verdict, calls=calls_of(tx, run=run.id))
     for part in parts:
         _plan_call(tx, run=run.id, part=part, attempt=1)
     standing = calls_of(tx, run=run.id)
     if may_begin(tx, standing) > tx.now:
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
-    call = next(call for call in standing if call.state is CallState.PLANNED)
-    _intend(tx, call, tx.now + lasting)
+    call = next((call for call in standing if call.state is CallState.PLANNED), None)
+    if call is not None:
+        _intend(tx, call, tx.now + lasting)
     return Admission(verdict=verdict, call=call, calls=standing)
 
 
@@ -89,12 +93,19 @@ def _intend(tx: Tx, call: Call, latest_end: datetime) -> None:
     )
 
 
-def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next | None) -> bool:
-    """Record what came of a call, whoever has it (S8); return False where it had an answer already.
+def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next) -> bool:
+    """Record what came of a call, and move its run; return False where it had an answer already (S8).
 
-    `following` moves the run; it needs ownership, so it is left out where the run was lost: the answer
-    stays on the call, and a run that is unknown because of it is closed by `close_unknown`.
+    Raises LostOwnership where the run was taken over; then the answer goes to `late.answer_late`.
     """
+    if not record(tx, run=run, call=call, result=result):
+        return False
+    _follow(tx, run, call, following)
+    return True
+
+
+def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
+    """Write an answer on its call, compare-and-set; return False where it had one."""
     recorded = tx.connection.execute(
         update(calls)
         .where(
@@ -116,8 +127,6 @@ def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next 
     tx.count("call", portal, result.reason or result.state)
     for outcome in result.outcomes:
         tx.count("engine", portal, outcome.code)
-    if following is not None:
-        _follow(tx, run, call, following)
     return True
 
 
@@ -152,24 +161,6 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
         tx.count("run", run.mapping, following.state)
     if following.comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=following.comment)
-
-
-def close_unknown(tx: Tx, *, run: RunId, state: RunState, comment: OwedComment | None) -> bool:
-    """Close an unknown run because its answer came late (S8); return False where it is not unknown."""
-    row = tx.connection.execute(
-        update(runs)
-        .where(runs.c.id == run, runs.c.state == RunState.UNKNOWN)
-        .values(state=state, reason=None, ended_at=tx.now)
-        .returning(runs.c.mapping, runs.c.ticket)
-    ).first()
-    if row is None:
-        return False
-    drop_planned(tx, run=run)
-    tx.connection.execute(history.insert().values(run=run, at=tx.now, event=state, detail="late_answer"))
-    tx.count("run", row.mapping, state)
-    if comment is not None:
-        owe(tx, run=run, ticket=TICKET.validate_json(row.ticket), comment=comment)
-    return True
 
 
 def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:

@@ -15,7 +15,7 @@ from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import UNENDED, calls, history, is_in, pauses, runs, sessions
-from bridge.models import Call, OwedComment, PortalName, Run, RunId, RunState, SessionId
+from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
     {
@@ -132,10 +132,21 @@ def hold(tx: Tx, *, run: Run, reason: Reason, detail: str | None, comment: OwedC
 
 
 def end(
-    tx: Tx, *, run: Run, state: RunState, reason: Reason, detail: str | None, comment: OwedComment | None
+    tx: Tx,
+    *,
+    run: Run,
+    state: RunState,
+    reason: Reason | None,
+    detail: str | None,
+    comment: OwedComment | None,
 ) -> None:
-    """End a claimed run without a call (expired, cancelled, refused, dead), and owe what is to be told."""
+    """End a claimed run without a further call, and owe what is to be told."""
     _move(tx, run, (RunState.CLAIMED,), state, reason=reason, detail=detail)
+    tx.connection.execute(
+        update(calls)
+        .where(calls.c.run == run.id, calls.c.state == CallState.PLANNED)
+        .values(state=CallState.DROPPED, ended_at=tx.now)
+    )
     if comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)
 

@@ -1,4 +1,4 @@
-"""Our marker in ticket text: `bridge-<run id>-<occasion>-<n>`, lower-case letters, digits and hyphens.
+"""Our marker in ticket text: `bridge-<run id>-<occasion>-<n>-<hex>`, lower-case letters, digits and hyphens.
 
 It must not know where a text comes from.
 """
@@ -10,7 +10,9 @@ import re2
 from bridge.models import Occasion
 
 _OURS: Final = (
-    r"(?:^|[^A-Za-z0-9-])bridge-[a-z0-9-]+-(?:" + "|".join(Occasion) + r")-[0-9]+(?:$|[^A-Za-z0-9-])"
+    r"(?:^|[^A-Za-z0-9-])bridge-[a-z0-9-]+-(?:"
+    + "|".join(Occasion)
+    + r")-[0-9]+(?:-[0-9a-f]+)?(?:$|[^A-Za-z0-9-])"
 )
 _MARKER: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 

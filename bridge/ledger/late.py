@@ -1,0 +1,78 @@
+"""Lets the answer of a worker that lost its run count, so that nothing is sent that was done already (S8).
+
+It must not read what an answer means; the use case brings the state and the words.
+"""
+
+from sqlalchemy import select, update
+
+from bridge.ledger import Tx
+from bridge.ledger.outbox import owe
+from bridge.ledger.sending import add_attempt, drop_planned, record
+from bridge.ledger.tables import calls, history, runs
+from bridge.ledger.waking import ring
+from bridge.ledger.working import ENDED, calls_of
+from bridge.models import Call, CallResult, CallState, OwedComment, Run, RunState
+
+_TOLD = frozenset({CallState.ANSWERED, CallState.REFUSED})
+_WAITING = frozenset({RunState.QUEUED, RunState.HELD})
+
+
+def answer_late(
+    tx: Tx, *, run: Run, call: Call, result: CallResult, state: RunState, comment: OwedComment
+) -> bool:
+    """Record a late answer; return False where the call had one.
+
+    One that says that the call was taken gives up the further attempts of its part, in the same transaction,
+    before anybody can send them. A run that is unknown, or that waits with nothing left to send, ends as
+    `state` and is told. One that provably was not sent is queued again, if it was called unknown.
+    """
+    now = tx.connection.execute(tx.locking(select(runs.c.state).where(runs.c.id == run.id))).scalar_one()
+    if not record(tx, run=run, call=call, result=result):
+        return False
+    if result.state is CallState.ANSWERED:
+        _give_up_attempts(tx, call)
+    standing = calls_of(tx, run=run.id)
+    planned = any(each.state is CallState.PLANNED for each in standing)
+    unknown = any(each.state is CallState.UNKNOWN for each in standing)
+    if result.state is CallState.NOT_SENT and now == RunState.UNKNOWN and not unknown:
+        if not any(_is_further(each, call) for each in standing):
+            add_attempt(tx, call=call)
+        _move(tx, run, RunState.QUEUED, None)
+    ends = now == RunState.UNKNOWN or (now in _WAITING and not planned)
+    if result.state in _TOLD and state in ENDED and ends:
+        _move(tx, run, state, comment)
+    return True
+
+
+def _give_up_attempts(tx: Tx, call: Call) -> None:
+    tx.connection.execute(
+        update(calls)
+        .where(
+            calls.c.run == call.run,
+            calls.c.part == call.part.number,
+            calls.c.attempt > call.attempt,
+            calls.c.state == CallState.PLANNED,
+        )
+        .values(state=CallState.DROPPED, ended_at=tx.now)
+    )
+
+
+def _is_further(each: Call, call: Call) -> bool:
+    return each.part.number == call.part.number and each.attempt > call.attempt
+
+
+def _move(tx: Tx, run: Run, state: RunState, comment: OwedComment | None) -> None:
+    tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id)
+        .values(
+            state=state, reason=None, owner=None, due_at=tx.now, ended_at=tx.now if state in ENDED else None
+        )
+    )
+    if state in ENDED:
+        drop_planned(tx, run=run.id)
+    tx.connection.execute(history.insert().values(run=run.id, at=tx.now, event=state, detail="late_answer"))
+    tx.count("run", run.mapping, state)
+    if comment is not None:
+        owe(tx, run=run.id, ticket=run.ticket, comment=comment)
+    ring(tx)
