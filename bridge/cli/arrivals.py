@@ -3,7 +3,6 @@
 They must not change the ledger.
 """
 
-import json
 from collections.abc import Sequence
 
 import click
@@ -92,7 +91,7 @@ def sample(delivery: str, redact: bool) -> None:
             note(f"kept, because a mapping reads it: {text}")
         for mapping in redacted.changed:
             note(f"mapping {mapping} decides otherwise on the redacted sample")
-    click.echo(json.dumps(payload, indent=2, ensure_ascii=False))
+    as_json(payload)
 
 
 def _redacted(settings: Settings, arrived: DeliveryLine, payload: Json) -> Redacted:

@@ -63,4 +63,4 @@ def demo(once: bool) -> None:
 
     Starts everything in a temporary folder on free loopback ports and stays up until Ctrl-C.
     """
-    raise click.exceptions.Exit(demonstration.run(once=once))
+    raise click.exceptions.Exit(demonstration.run(once=once, say=line))

@@ -41,8 +41,9 @@ def note(text: str) -> None:
 
 
 def as_json(value: object) -> None:
-    """Print a value as JSON in ASCII."""
-    click.echo(json.dumps(jsonable(value), indent=2))
+    """Print a value as JSON in printable ASCII."""
+    # JSON escapes every control character of ASCII but the last.
+    click.echo(json.dumps(jsonable(value), indent=2).replace("\x7f", "\\u007f"))
 
 
 def jsonable(value: object) -> Json:

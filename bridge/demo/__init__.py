@@ -22,10 +22,11 @@ LOOK_SECONDS = 0.2
 JIRA_TICKET, SERVICENOW_TICKET = "SUP-101", "INC0010001"
 
 
-def run(*, once: bool) -> int:
+def run(*, once: bool, say: Callable[[str], None]) -> int:
     """Run the demo until SIGINT or SIGTERM, or with `once` until both comments came; return the exit code.
 
     1 where a process ended by itself or a comment did not come in time; the folder with the logs then stays.
+    `say` shows one line, which may hold a ticket's text.
     """
     stopping = threading.Event()
 
@@ -34,7 +35,7 @@ def run(*, once: bool) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    narrator = Narrator(time.monotonic)
+    narrator = Narrator(monotonic=time.monotonic, say=say)
     with Sandbox() as sandbox:
         narrator.step("simulated Nexthink, Jira and ServiceNow are up")
         house = House(sandbox)

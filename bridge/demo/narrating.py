@@ -14,10 +14,14 @@ _WIDTH = 100
 
 
 class Narrator:
-    """Writes lines at once, each step with the seconds since the start; `monotonic` gives seconds."""
+    """Tells each step with the seconds since the start.
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    `monotonic` gives seconds; `say` shows one line at once, whatever stands in it.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float], say: Callable[[str], None]) -> None:
         self._monotonic = monotonic
+        self._write = say
         self._began = monotonic()
 
     def step(self, text: str) -> None:
@@ -66,5 +70,5 @@ class Narrator:
         self._say("Ctrl-C ends it all.")
 
     def _say(self, text: str = "") -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        for line in text.split("\n"):
+            self._write(line)

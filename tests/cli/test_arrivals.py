@@ -8,6 +8,8 @@ import pytest
 from bridge.bootstrap import check_files
 from bridge.bootstrap.outside import connect
 from bridge.cli.redacting import redacted
+from bridge.cli.showing import line
+from bridge.demo.narrating import Narrator
 from bridge.errors import Reason
 from bridge.ledger import accepting
 from bridge.models import SourceName
@@ -79,6 +81,48 @@ def test_a_sample_is_the_payload_as_it_came(home):
         stored = json.loads((home.folder / "mappings" / "samples" / "jira-approved.json").read_text())
         delivery = ledger.arrive(stored)["delivery"]
     assert json.loads(home.run("sample", delivery).stdout) == stored
+
+
+STEERING = "Word \N{CONTROL SEQUENCE INTRODUCER}2J\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m\x7f closes"
+
+
+def test_no_command_lets_a_ticket_steer_the_terminal(home):
+    payload = json.loads((home.folder / "mappings" / "samples" / "jira-approved.json").read_text())
+    payload["timestamp"] = int(datetime.now(UTC).timestamp() * 1000)
+    fields = payload["issue"]["fields"]
+    fields["summary"], fields["labels"] = STEERING, ["auto-remediate", STEERING]
+    (home.folder / "steering.json").write_text(json.dumps(payload))
+    with home.ledger() as ledger:
+        received = ledger.arrive(payload)
+        payload["issue"]["fields"]["reporter"]["displayName"] = STEERING
+        payload["issue"]["id"] = "10502"
+        payload["changelog"]["id"] = "901"
+        ledger.arrive(payload)
+        run = received["runs"][0]
+        ledger.answer(STEERING)
+    seen = 0
+    for arguments in (
+        ("sample", received["delivery"]),
+        ("why", "SUP-101"),
+        ("why", "SUP-101", "--json"),
+        ("explain", "steering.json", "--source", "jira"),
+        ("deliveries",),
+        ("runs",),
+        ("runs", "show", run),
+        ("runs", "show", run, "--json"),
+    ):
+        text = home.run(*arguments).stdout
+        assert all(letter.isprintable() or letter == "\n" for letter in text), arguments
+        seen += any(escaped in text for escaped in ("\\u202e", "\\u202E"))
+    assert seen >= 6
+
+
+def test_what_the_demo_shows_cannot_steer_the_terminal(capsys):
+    narrator = Narrator(monotonic=lambda: 0.0, say=line)
+    narrator.comment("SUP-101", (STEERING,))
+    shown = capsys.readouterr().out
+    assert "\\x9b2J\\u202e\\x1b[31m\\x7f closes" in shown
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
 
 
 def test_a_redacted_sample_serves_the_tests_of_the_mappings(home):
