@@ -4,8 +4,9 @@ It must not make or change a comment's text.
 """
 
 from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import Update, and_, bindparam, case, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
@@ -15,27 +16,73 @@ from bridge.ledger.waking import ring
 from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
 
 
+def _claiming(*, skip_locked: bool) -> Update:
+    """Build the claim: the due comments of `the_sources`, at `most` so many, each its ticket's oldest.
+
+    It is built once: that takes several times as long as running it.
+    """
+    now = bindparam("now", type_=comments.c.due_at.type)
+    left_behind = and_(comments.c.state == CommentState.POSTING, comments.c.posting_until < now)
+    older = comments.alias("older")
+    first_of_ticket = ~(
+        select(older.c.id)
+        .where(
+            older.c.source == comments.c.source,
+            older.c.ticket_uid == comments.c.ticket_uid,
+            is_in(older.c.state, *UNPOSTED),
+            older.c.id < comments.c.id,
+        )
+        .exists()
+    )
+    due = (
+        select(comments.c.id)
+        .where(
+            is_in(comments.c.state, *UNPOSTED),
+            or_(and_(comments.c.state == CommentState.OWED, comments.c.due_at <= now), left_behind),
+            comments.c.source.in_(bindparam("the_sources", expanding=True)),
+            first_of_ticket,
+        )
+        .order_by(comments.c.due_at, comments.c.id)
+        .limit(bindparam("most"))
+    )
+    picked = (due.with_for_update(skip_locked=True) if skip_locked else due).cte("picked")
+    return (
+        update(comments)
+        .where(comments.c.id.in_(select(picked.c.id)))
+        .values(
+            state=CommentState.POSTING,
+            owner=bindparam("the_session"),
+            attempt=comments.c.attempt + 1,
+            posting_until=bindparam("until"),
+            uncertain_until=case((left_behind, comments.c.posting_until), else_=comments.c.uncertain_until),
+        )
+        .returning(comments)
+    )
+
+
+# SQLite has one writer, so nothing is locked there that could be passed over.
+_CLAIM: Final = {"sqlite": _claiming(skip_locked=False), "postgresql": _claiming(skip_locked=True)}
+
+
 def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
     """Add a comment in the transaction that owes it; return False where this one is owed already."""
     made = tx.connection.execute(
-        tx.insert(comments)
-        .values(
-            run=run,
-            source=ticket.source,
-            ticket_uid=ticket.uid,
-            ticket=to_text(TICKET, ticket),
-            occasion=comment.occasion,
-            n=comment.n,
-            marker=comment.marker,
-            text=comment.text,
-            visibility=comment.visibility,
-            state=CommentState.OWED,
-            attempt=0,
-            owed_at=tx.now,
-            due_at=tx.now,
-        )
-        .on_conflict_do_nothing()
-        .returning(comments.c.id)
+        tx.insert(comments).on_conflict_do_nothing().returning(comments.c.id),
+        {
+            "run": run,
+            "source": ticket.source,
+            "ticket_uid": ticket.uid,
+            "ticket": to_text(TICKET, ticket),
+            "occasion": comment.occasion,
+            "n": comment.n,
+            "marker": comment.marker,
+            "text": comment.text,
+            "visibility": comment.visibility,
+            "state": CommentState.OWED,
+            "attempt": 0,
+            "owed_at": tx.now,
+            "due_at": tx.now,
+        },
     ).scalar()
     ring(tx)
     return made is not None
@@ -49,43 +96,15 @@ def claim_comments(
     `lasting` is the longest that the posting of one can take. One that is still being posted after that
     was left behind by its session: it is taken again, as one that may stand already.
     """
-    left_behind = and_(comments.c.state == CommentState.POSTING, comments.c.posting_until < tx.now)
-    older = comments.alias("older")
-    first_of_ticket = ~(
-        select(older.c.id)
-        .where(
-            older.c.source == comments.c.source,
-            older.c.ticket_uid == comments.c.ticket_uid,
-            is_in(older.c.state, *UNPOSTED),
-            older.c.id < comments.c.id,
-        )
-        .exists()
-    )
-    picked = tx.skip_locked(
-        select(comments.c.id)
-        .where(
-            is_in(comments.c.state, *UNPOSTED),
-            or_(
-                and_(comments.c.state == CommentState.OWED, comments.c.due_at <= tx.now),
-                left_behind,
-            ),
-            comments.c.source.in_(sources),
-            first_of_ticket,
-        )
-        .order_by(comments.c.due_at, comments.c.id)
-        .limit(limit)
-    ).cte("picked")
     rows = tx.connection.execute(
-        update(comments)
-        .where(comments.c.id.in_(select(picked.c.id)))
-        .values(
-            state=CommentState.POSTING,
-            owner=session,
-            attempt=comments.c.attempt + 1,
-            posting_until=tx.now + lasting,
-            uncertain_until=case((left_behind, comments.c.posting_until), else_=comments.c.uncertain_until),
-        )
-        .returning(comments)
+        _CLAIM[tx.connection.dialect.name],
+        {
+            "the_session": session,
+            "the_sources": sources,
+            "most": limit,
+            "now": tx.now,
+            "until": tx.now + lasting,
+        },
     ).mappings()
     return tuple(sorted((comment_of(row) for row in rows), key=lambda comment: comment.id))
 

@@ -7,6 +7,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from typing import Final
 
 import psycopg
 from sqlalchemy import Connection, Engine, text
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.ledger import Tx
 
 CHANNEL = "bridge_work"
+_NOTIFY: Final = text(f"NOTIFY {CHANNEL}")
 # SQLite tells of commits by others only when asked; asking costs a few microseconds.
 SQLITE_LOOK_SECONDS = 0.05
 # More nudges than this at once are one nudge.
@@ -24,7 +26,7 @@ _NUDGES = 4096
 def ring(tx: Tx) -> None:
     """Wake the workers of all hosts when this transaction commits (PostgreSQL; SQLite's are looking)."""
     if tx.connection.dialect.name == "postgresql":
-        tx.connection.execute(text(f"NOTIFY {CHANNEL}"))
+        tx.connection.execute(_NOTIFY)
 
 
 class Waker:
