@@ -35,6 +35,8 @@ def create_app(
 ) -> Application:
     """Return the application over these use cases; `threads` is how many requests it serves at once."""
     app = Flask(__name__, static_folder=None)
+    # A redirect would lead to whatever the Host header says: a wrong address is not found instead.
+    app.url_map.merge_slashes = False
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
     problems.install(app)
     app.register_blueprint(

@@ -46,9 +46,6 @@ def install(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-        if status < HTTPStatus.BAD_REQUEST:
-            # A redirect is an exception too, and needs its own headers only.
-            return Response(status=status, headers=[("Location", error.get_response().location or "/")])
         response = problem(status, HTTPStatus(status).description or HTTPStatus(status).phrase)
         allowed = getattr(error, "valid_methods", None)
         if allowed:

@@ -159,6 +159,30 @@ def test_a_source_that_is_not_configured_is_not_found(web: Any, sender: Any, nam
     assert is_problem(web.post(body, f"/webhooks/{name}"), 404, "unknown_source")
 
 
+# Leading slashes mean nothing to the framework, and all else has to be exactly right.
+SAME = ("//webhooks/jira", "//", "//health")
+WRONG = (
+    *("/webhooks//jira", "/webhooks/jira/", "//evil.example/webhooks/jira", "/health/", "/runs//x"),
+    *("/runs", "/runs/x/", "/static", "/static//page.css", "/deliveries/x//"),
+)
+
+
+@pytest.mark.parametrize("path", [*SAME, *WRONG])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_address_is_answered_with_a_redirect(web: Any, sender: Any, path: str, method: str) -> None:
+    _, body = sender.created()
+    response = web.app.test_client().open(
+        method=method,
+        data=body,
+        headers={"Host": "evil.example"},
+        environ_overrides={"PATH_INFO": path},
+    )
+    assert not 300 <= response.status_code < 400
+    assert "Location" not in response.headers
+    assert b"evil" not in response.data
+    assert path in SAME or response.status_code in {404, 405}
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CANARY"])
 def test_nothing_but_post_has_a_meaning(web: Any, method: str) -> None:
     response = web.app.test_client().open("/webhooks/jira", method=method)
