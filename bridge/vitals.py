@@ -107,11 +107,15 @@ class Vitals:
         age = self.commit_age()
         return age is not None and age <= COMMITTED_WITHIN
 
-    def note_refusal(self, source: SourceName, reason: Reason) -> None:
-        """Count a refused webhook; names that are not configured share one count, so that it stays small."""
+    def note_refusal(self, source: SourceName, reason: Reason) -> bool:
+        """Count a refused webhook, and say whether it is the first of its kind since the last probe.
+
+        Names that are not configured share one count, so that it stays small.
+        """
         known = source if source in self._sources() else SourceName(UNKNOWN_SOURCE)
         with self._lock:
             self._refused[(known, reason)] += 1
+            return self._refused[(known, reason)] == 1
 
     def _repeat(self, step: Callable[[], None], seconds: float) -> None:
         failing = False
@@ -152,6 +156,10 @@ class Vitals:
             with self._lock:
                 self._refused.update(waiting)
             raise
+        for (source, reason), count in waiting.items():
+            if count > 1:
+                # The first was told when it came; anybody can send, and must not fill the log.
+                log.warning("webhook.refusals", source=source, reason=reason, count=count)
 
 
 def _count_probe(tx: Tx) -> None:

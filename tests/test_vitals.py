@@ -93,15 +93,16 @@ def test_refusals_are_added_up_in_the_ledger_and_unknown_names_share_one_row(
 ) -> None:
     for number in range(1_000):
         vitals.note_refusal(SourceName(f"guess-{number}"), Reason.UNKNOWN_SOURCE)
-    vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE)
+    assert vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE)
+    assert not vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE)
     vitals.start()
     soon(lambda: ledger.read(queries.figures).refused)
-    vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE)
+    assert vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE), "the first since the others were written"
     vitals.stop()
     refused = ledger.read(queries.figures).refused
     assert {(each.name, each.label): each.count for each in refused} == {
         (UNKNOWN_SOURCE, "unknown_source"): 1_000,
-        ("jira", "bad_signature"): 2,
+        ("jira", "bad_signature"): 3,
     }
 
 

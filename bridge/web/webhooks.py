@@ -57,8 +57,8 @@ def blueprint(
         try:
             return receive(name)
         except WebhookRefused as refusal:
-            vitals.note_refusal(name, refusal.reason)
-            if refusal.reason is not Reason.UNKNOWN_SOURCE:
+            is_first = vitals.note_refusal(name, refusal.reason)
+            if is_first and refusal.reason is not Reason.UNKNOWN_SOURCE:
                 log.warning("webhook.refused", source=name, status=refusal.status, reason=refusal.reason)
             return problem(refusal.status, refusal.detail, reason=refusal.reason)
         except Exception:

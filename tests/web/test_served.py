@@ -206,3 +206,15 @@ def test_nothing_of_a_request_is_logged(served: Served) -> None:
     served.ask("GET", "/canary-path?token=canary-query")
     assert "webhook.refused" in served.log.read_text()
     assert "canary" not in served.log.read_text()
+
+
+def test_who_is_refused_again_and_again_is_counted_in_the_log_and_does_not_fill_it(served: Served) -> None:
+    before = served.log.read_text()
+    for _ in range(100):
+        assert served.ask("POST", "/webhooks/jira", b"{}")[0] == 401
+
+    def told() -> str:
+        return served.log.read_text()[len(before) :]
+
+    served.soon(lambda: '"event": "webhook.refusals"' in told())
+    assert told().count("webhook.refused") <= 5
