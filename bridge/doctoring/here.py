@@ -3,6 +3,8 @@
 It must not create or migrate a ledger, nor put mapping files into force.
 """
 
+import shlex
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,12 +13,13 @@ from urllib.parse import urlsplit
 from bridge import open_files as limits
 from bridge.bootstrap import check_files, open_ledger
 from bridge.doctoring.findings import Finding, bad, good, warning
-from bridge.errors import BridgeError, ConfigurationError
+from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 from bridge.ledger import Ledger, Tx, in_force, queries
 from bridge.mapping.catalogue import Action
 from bridge.settings import Settings
 
 SLOW_COMMIT_SECONDS = 0.5
+_READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def open_files(settings: Settings) -> Finding:
@@ -49,11 +52,18 @@ def mapping_files(settings: Settings) -> tuple[tuple[Finding, ...], Mapping[str,
 def ledger(settings: Settings) -> Iterator[Finding]:
     """Open the ledger, commit a row, and look at what it says of itself."""
     url = urlsplit(settings.database_url.get_secret_value())
-    if url.scheme == "sqlite" and not Path(url.path[1:]).exists():
-        yield bad("ledger", f"there is none at {url.path[1:]}", "run `bridge migrate`")
+    file = Path(url.path[1:])
+    if url.scheme == "sqlite" and not file.exists():
+        yield bad("ledger", f"there is none at {file}", "run `bridge migrate`")
         return
+    if url.scheme == "sqlite":
+        yield from _readers(file)
     try:
         opened = open_ledger(settings)
+    except LedgerUnavailable as error:
+        way_out = "see that it runs and lets this host in, or correct BRIDGE_DATABASE_URL"
+        yield bad("ledger", f"cannot be used ({error})", way_out)
+        return
     except BridgeError as error:
         yield bad("ledger", str(error), "run `bridge migrate`, or correct BRIDGE_DATABASE_URL")
         return
@@ -62,6 +72,19 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         yield from _try(opened)
     finally:
         opened.stop()
+
+
+def _readers(file: Path) -> Iterator[Finding]:
+    """Say who else of this host can read the ledger, which holds tickets as they came."""
+    # SQLite gives the files beside it the mode of the first; a backup in an open folder has any mode.
+    modes = ((file, "600"), (file.parent, "700"))
+    open_ones = [(path, mode) for path, mode in modes if path.stat().st_mode & _READ_BY_OTHERS]
+    if open_ones:
+        yield warning(
+            "ledger",
+            f"others on this host can read {' and '.join(str(path) for path, _ in open_ones)}",
+            "run " + " and ".join(f"`chmod {mode} {shlex.quote(str(path))}`" for path, mode in open_ones),
+        )
 
 
 def _try(opened: Ledger) -> Iterator[Finding]:

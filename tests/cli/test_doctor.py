@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -118,9 +119,22 @@ def test_a_paused_portal_is_shown_with_the_command_that_opens_it(home):
 def test_a_database_that_is_away_does_not_end_the_examination(home):
     home.write_settings(BRIDGE_DATABASE_URL="postgresql://bridge:canary-1b7e@127.0.0.1:1/bridge")
     result = home.run("doctor", code=1)
-    assert "FIX    ledger: cannot be opened (OperationalError)" in result.stdout
+    assert "FIX    ledger: cannot be used (OperationalError)" in result.stdout
+    assert "-> see that it runs and lets this host in, or correct BRIDGE_DATABASE_URL" in result.stdout
     assert "good   Engine engine-emea-1: answers queries" in result.stdout
     assert "canary" not in result.output
+
+
+def test_a_ledger_that_others_can_read_is_told_with_what_to_type(home):
+    home.migrate()
+    file = Path(home.settings.database_url.get_secret_value().removeprefix("sqlite:///"))
+    assert "others on this host" not in home.run("doctor").stdout
+    file.chmod(0o640)
+    assert f"-> run `chmod 600 {file}`\n" in home.run("doctor").stdout
+    file.parent.chmod(0o755)
+    text = home.run("doctor").stdout
+    assert f"look   ledger: others on this host can read {file} and {file.parent}" in text
+    assert f"-> run `chmod 600 {file}` and `chmod 700 {file.parent}`" in text
 
 
 @pytest.mark.parametrize(
