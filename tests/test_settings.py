@@ -444,6 +444,13 @@ def test_what_is_in_force_shows_every_value_but_no_secret(tmp_path: Path) -> Non
     assert shown[f"{JIRA}BASE_URL"] == "https://jira.example.com"
 
 
+def test_what_is_in_force_leaves_out_what_the_kind_and_the_proof_of_a_source_do_not_use() -> None:
+    shown = {name for name, _ in in_force(read_settings(GOOD))}
+    assert {f"{JIRA}DEPLOYMENT", f"{JIRA}INTERNAL_COMMENTS", f"{JIRA}SIGNATURE_HEADER"} <= shown
+    other = {"TABLES", "CODE_TAGS", "API_KEY_HEADER", "TOKEN_HEADER"}
+    assert not shown & {f"{JIRA}{name}" for name in other}
+
+
 def test_every_setting_is_described_and_a_default_reads_back_as_itself() -> None:
     for doc in describe():
         assert doc.description.endswith("."), doc.name

@@ -31,12 +31,18 @@ _ONLY_WITH: Mapping[str, tuple[str, str]] = {
 def of_source(given: Given) -> Iterator[tuple[str, str]]:
     """Yield (setting, what is wrong) for one source."""
     for setting, (selector, wanted) in _ONLY_WITH.items():
-        if setting in given and given.get(selector, wanted) != wanted:
+        if setting in given and not has_effect(setting, given):
             yield setting, f"is only for {selector.upper()}={wanted} (remove it)"
     if "secrets" not in given and "secrets_file" not in given:
         yield "secrets", "is required, or SECRETS_FILE (without it anybody could start actions)"
     yield from _signed_parts(given)
     yield from _account(given)
+
+
+def has_effect(setting: str, given: Given) -> bool:
+    """Say whether a setting of a source does anything beside the KIND and VERIFY that are given."""
+    selector, wanted = _ONLY_WITH.get(setting, ("", ""))
+    return given.get(selector, wanted) == wanted
 
 
 def of_portal(given: Given) -> Iterator[tuple[str, str]]:

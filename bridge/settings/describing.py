@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.settings import combinations
 from bridge.settings.model import Settings
 from bridge.settings.portals import PortalSettings
 from bridge.settings.sources import SourceSettings
@@ -56,13 +58,17 @@ def describe() -> tuple[SettingDoc, ...]:
 
 
 def in_force(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Return every setting that has a value, with it as text; secrets are masked."""
+    """Return every setting that has a value and an effect, with it as text; secrets are masked."""
     return (
         *_values(PREFIX, settings),
         *(
             pair
             for source in settings.sources
-            for pair in _values(f"{PREFIX}SOURCES__{source.name.upper()}__", source)
+            for pair in _values(
+                f"{PREFIX}SOURCES__{source.name.upper()}__",
+                source,
+                chosen={"kind": source.kind, "verify": source.verify},
+            )
         ),
         *(
             pair
@@ -89,10 +95,12 @@ def _docs(prefix: str, model: type[BaseModel]) -> Iterator[SettingDoc]:
         )
 
 
-def _values(prefix: str, model: BaseModel) -> Iterator[tuple[str, str]]:
+def _values(
+    prefix: str, model: BaseModel, chosen: combinations.Given = MappingProxyType({})
+) -> Iterator[tuple[str, str]]:
     for name, field in _fields(type(model)):
         value = getattr(model, name)
-        if value is None or value == ():
+        if value is None or value == () or not combinations.has_effect(name, chosen):
             continue
         if name == "database_url":
             shown = _without_password(value.get_secret_value())
