@@ -23,6 +23,7 @@ class Reason(StrEnum):
     OWN_CHANGE = "own_change"
     UNSERVED_KIND = "unserved_kind"
     NO_MAPPING = "no_mapping"
+    ALREADY_SERVED = "already_served"
     # a ticket asks for an action that cannot be planned or resolved
     VALUE_MISSING = "value_missing"
     VALUE_REFUSED = "value_refused"

@@ -121,6 +121,7 @@ class Outcome(StrEnum):
     FIRED = "fired"
     MISSED = "missed"
     UNPLANNABLE = "unplannable"
+    ALREADY_SERVED = "already_served"  # it fired, and its one run for this ticket or change exists already
     IGNORED = "ignored"  # it fired, found no device, and says `if_none: ignore`
 
 

@@ -88,7 +88,7 @@ class Receiving:
             )
         except LedgerUnavailable as error:
             raise WebhookRefused(503, Reason.LEDGER_UNAVAILABLE, "nothing could be committed") from error
-        reason = Reason.DUPLICATE if accepted.duplicate else verdict.reason if verdict else None
+        reason = Reason.DUPLICATE if accepted.duplicate else accepted.reason
         log.info(
             "webhook.accepted",
             source=request.source,

@@ -10,6 +10,7 @@ _OUTCOMES = {
     "fired": "fires",
     "missed": "does not fire",
     "unplannable": "fires, but no action can be planned",
+    "already_served": "fires, but has had its run for this ticket or this change already",
     "ignored": "fires, but finds no device and says if_none: ignore",
 }
 _HELD = {True: "yes", False: "no ", None: " ? "}

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
-from bridge.ledger.tables import totals
+from bridge.ledger.tables import history, totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,10 +43,15 @@ class Tx:
     connection: Connection
     now: datetime
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    notes: list[dict[str, object]] = field(default_factory=list)
 
     def insert(self, table: Any) -> Any:
         """Return an INSERT that knows ON CONFLICT on this database."""
         return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+    def note(self, *, run: str, event: str, detail: str | None = None, by: str | None = None) -> None:
+        """Add a line to the timeline of a run; those of a whole group are written together."""
+        self.notes.append({"run": run, "at": self.now, "event": event, "by": by, "detail": detail})
 
     def count(self, kind: str, name: str, label: str) -> None:
         """Add one to a total; totals are written last, in sorted order, so that writers cannot deadlock."""
@@ -186,6 +191,8 @@ class Ledger:
                 tx = Tx(connection, self._now(connection))
                 running = True
                 results = [job.operation(tx) for job in group]
+                if tx.notes:
+                    connection.execute(history.insert(), tx.notes)
                 _write_totals(tx)
                 committing = True
                 begun.commit()

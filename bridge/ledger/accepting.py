@@ -13,7 +13,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import deliveries, history, refused_webhooks, runs
+from bridge.ledger.tables import deliveries, refused_webhooks, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
     Delivery,
@@ -22,6 +22,7 @@ from bridge.models import (
     Json,
     MappingId,
     Mode,
+    Outcome,
     OwedComment,
     Plan,
     RunId,
@@ -67,11 +68,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The delivery's id (the first one's for a duplicate) and the runs that were made by this call."""
+    """The delivery's id (the first one's for a duplicate) and the runs that were made by this call.
+
+    `reason` says why there is none, where the delivery itself is no duplicate.
+    """
 
     delivery: DeliveryId
     duplicate: bool
     runs: tuple[RunId, ...]
+    reason: Reason | None = None
 
 
 def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verdict | None) -> Accepted:
@@ -90,7 +95,7 @@ def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verd
         **_verdict_columns(verdict, tx.now),
     }
     made = tx.connection.execute(
-        tx.insert(deliveries).values(row).on_conflict_do_nothing().returning(deliveries.c.id)
+        tx.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id), row
     ).scalar()
     if made is None:
         first_id = tx.connection.execute(
@@ -99,11 +104,12 @@ def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verd
             )
         ).scalar_one()
         return Accepted(delivery=DeliveryId(first_id), duplicate=True, runs=())
-    label = DeliveryState.PENDING if verdict is None else verdict.reason or "matched"
-    tx.count("delivery", delivery.source, label)
-    return Accepted(
-        delivery=delivery_id, duplicate=False, runs=_add_runs(tx, delivery_id, verdict) if verdict else ()
-    )
+    if verdict is None:
+        tx.count("delivery", delivery.source, DeliveryState.PENDING)
+        return Accepted(delivery=delivery_id, duplicate=False, runs=())
+    runs_made, reason = _add_runs(tx, delivery_id, verdict)
+    tx.count("delivery", delivery.source, reason or "matched")
+    return Accepted(delivery=delivery_id, duplicate=False, runs=runs_made, reason=reason)
 
 
 def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
@@ -116,8 +122,9 @@ def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, 
     ).scalar()
     if changed is None:
         raise LostOwnership(f"delivery {delivery_id} is not pending")
-    tx.count("delivery", changed, verdict.reason or "matched")
-    return _add_runs(tx, delivery_id, verdict)
+    made, reason = _add_runs(tx, delivery_id, verdict)
+    tx.count("delivery", changed, reason or "matched")
+    return made
 
 
 def postpone(tx: Tx, *, delivery_id: DeliveryId, delay: timedelta) -> None:
@@ -154,12 +161,39 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
     }
 
 
-def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
+def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[RunId, ...], Reason | None]:
+    """Add the runs that are new; note in the findings which run served the others already."""
     ordered = sorted(verdict.runs, key=lambda new: new.mapping)
     made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
     if made:
         ring(tx)
-    return made
+    served = {new.mapping: _served_by(tx, new) for new in ordered if new.id not in made}
+    if not served:
+        return made, verdict.reason
+    findings = [
+        {**finding, "outcome": Outcome.ALREADY_SERVED, "run": served[finding["mapping"]]}
+        if finding["mapping"] in served
+        else finding
+        for finding in verdict.findings
+    ]
+    reason = None if made else Reason.ALREADY_SERVED
+    tx.connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery)
+        .values(findings=json.dumps(findings), reason=reason)
+    )
+    return made, reason
+
+
+def _served_by(tx: Tx, new: NewRun) -> str:
+    """Return the run that has the place of this one (A2)."""
+    query = select(runs.c.id).where(
+        runs.c.source == new.ticket.source,
+        runs.c.ticket_uid == new.ticket.uid,
+        runs.c.mapping == new.mapping,
+        runs.c.key == new.key,
+    )
+    return str(tx.connection.execute(query).scalar_one())
 
 
 def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
@@ -168,33 +202,31 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
     state, reason = (RunState.HELD, Reason.LOOP) if held else (new.state, new.reason)
     ended = state in {RunState.RECORDED, RunState.REFUSED}
     made = tx.connection.execute(
-        tx.insert(runs)
-        .values(
-            id=new.id,
-            delivery=delivery,
-            source=new.ticket.source,
-            ticket_uid=new.ticket.uid,
-            ticket_key=new.ticket.key,
-            ticket=to_text(TICKET, new.ticket),
-            mapping=new.mapping,
-            key=new.key,
-            portal=new.plan.portal if new.plan else None,
-            state=state,
-            reason=reason,
-            detail=new.detail,
-            plan=to_text(PLAN, new.plan) if new.plan else None,
-            crashes=0,
-            tries=0,
-            due_at=tx.now,
-            created_at=tx.now,
-            ended_at=tx.now if ended else None,
-        )
-        .on_conflict_do_nothing()
-        .returning(runs.c.id)
+        tx.insert(runs).on_conflict_do_nothing().returning(runs.c.id),
+        {
+            "id": new.id,
+            "delivery": delivery,
+            "source": new.ticket.source,
+            "ticket_uid": new.ticket.uid,
+            "ticket_key": new.ticket.key,
+            "ticket": to_text(TICKET, new.ticket),
+            "mapping": new.mapping,
+            "key": new.key,
+            "portal": new.plan.portal if new.plan else None,
+            "state": state,
+            "reason": reason,
+            "detail": new.detail,
+            "plan": to_text(PLAN, new.plan) if new.plan else None,
+            "crashes": 0,
+            "tries": 0,
+            "due_at": tx.now,
+            "created_at": tx.now,
+            "ended_at": tx.now if ended else None,
+        },
     ).scalar()
     if made is None:
         return False
-    tx.connection.execute(history.insert().values(run=new.id, at=tx.now, event=state, detail=reason))
+    tx.note(run=new.id, event=state, detail=reason)
     tx.count("run", new.mapping, state)
     # A loop is told nobody: the comment would be its next event.
     if new.comment is not None and not looping:

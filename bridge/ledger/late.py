@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from bridge.ledger import Tx
 from bridge.ledger.outbox import owe
 from bridge.ledger.sending import add_attempt, drop_planned, record
-from bridge.ledger.tables import calls, history, runs
+from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import Call, CallResult, CallState, OwedComment, Run, RunState
@@ -71,7 +71,7 @@ def _move(tx: Tx, run: Run, state: RunState, comment: OwedComment | None) -> Non
     )
     if state in ENDED:
         drop_planned(tx, run=run.id)
-    tx.connection.execute(history.insert().values(run=run.id, at=tx.now, event=state, detail="late_answer"))
+    tx.note(run=run.id, event=state, detail="late_answer")
     tx.count("run", run.mapping, state)
     if comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)

@@ -11,7 +11,7 @@ from sqlalchemy import Update, and_, bindparam, case, or_, select, update
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import TICKET, comment_of, to_text
-from bridge.ledger.tables import UNPOSTED, comments, history, is_in
+from bridge.ledger.tables import UNPOSTED, comments, is_in
 from bridge.ledger.waking import ring
 from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
 
@@ -60,6 +60,16 @@ def _claiming(*, skip_locked: bool) -> Update:
     )
 
 
+_POSTING: Final = (
+    update(comments)
+    .where(
+        comments.c.id == bindparam("the_id"),
+        comments.c.owner == bindparam("the_session"),
+        comments.c.state == CommentState.POSTING,
+        comments.c.attempt == bindparam("the_attempt"),
+    )
+    .returning(comments.c.id)
+)
 # SQLite has one writer, so nothing is locked there that could be passed over.
 _CLAIM: Final = {"sqlite": _claiming(skip_locked=False), "postgresql": _claiming(skip_locked=True)}
 
@@ -180,23 +190,11 @@ def suspect_all_owed(tx: Tx) -> None:
 
 def _change(tx: Tx, comment: Comment, session: SessionId, **values: object) -> None:
     changed = tx.connection.execute(
-        update(comments)
-        .where(
-            comments.c.id == comment.id,
-            comments.c.owner == session,
-            comments.c.state == CommentState.POSTING,
-            comments.c.attempt == comment.attempt,
-        )
-        .values(**values)
-        .returning(comments.c.id)
+        _POSTING, {"the_id": comment.id, "the_session": session, "the_attempt": comment.attempt, **values}
     ).scalar()
     if changed is None:
         raise LostOwnership(f"comment {comment.id} is not being posted by this session")
 
 
 def _note(tx: Tx, comment: Comment, state: CommentState, reason: Reason | None) -> None:
-    tx.connection.execute(
-        history.insert().values(
-            run=comment.run, at=tx.now, event=f"comment_{state}", detail=reason or comment.owed.occasion
-        )
-    )
+    tx.note(run=comment.run, event=f"comment_{state}", detail=reason or comment.owed.occasion)

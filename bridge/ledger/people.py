@@ -12,7 +12,7 @@ from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.sending import add_attempt, drop_planned, may_begin
-from bridge.ledger.tables import calls, history, pauses, runs
+from bridge.ledger.tables import calls, pauses, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import CallState, OwedComment, PortalName, Run, RunId, RunState
@@ -139,8 +139,6 @@ def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: 
         raise NotPossible(
             f"run {run.id} is {run.state}; this needs {wanted} (see `bridge runs show {run.id}`)"
         )
-    tx.connection.execute(
-        history.insert().values(run=run.id, at=tx.now, event=after, by=act.author, detail=act.reason)
-    )
+    tx.note(run=run.id, event=after, by=act.author, detail=act.reason)
     tx.count("run", run.mapping, after)
     ring(tx)

@@ -5,15 +5,16 @@ It must not send anything, nor read an answer; it only remembers, and refuses wh
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import PART, RESULT, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import calls, history, pauses, runs
+from bridge.ledger.tables import calls, pauses, runs
 from bridge.ledger.working import ENDED, calls_of, give_back, paused
 from bridge.models import (
     Call,
@@ -29,6 +30,27 @@ from bridge.models import (
 
 # What was sent in these states may still arrive until its latest end (S4).
 _OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
+
+
+# Built once: building a statement takes several times as long as running it. What is set comes as parameters.
+_CALL: Final = update(calls).where(
+    calls.c.run == bindparam("of_run"),
+    calls.c.part == bindparam("of_part"),
+    calls.c.attempt == bindparam("of_attempt"),
+)
+_UNANSWERED: Final = _CALL.where(
+    calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN)), calls.c.result.is_(None)
+).returning(calls.c.run)
+_PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
+_RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
+_OWN_RUN: Final = _RUN.where(
+    runs.c.owner == bindparam("of_owner"), runs.c.state == RunState.SENDING
+).returning(runs.c.id)
+_OWNED: Final = select(runs.c.id).where(
+    runs.c.id == bindparam("of_run"),
+    runs.c.owner == bindparam("of_owner"),
+    runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +85,7 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
     the attempt can take. Raises LostOwnership where the run is not ours or an earlier attempt may still be
     under way.
     """
-    _require_owner(tx, run, (RunState.CLAIMED, RunState.SENDING))
+    _require_owner(tx, run)
     assert run.plan is not None
     verdict = policy.admit(run.plan, policy.Usage(now=tx.now, paused=paused(tx, portal=run.plan.portal)))
     if verdict is not policy.Verdict.GO:
@@ -80,17 +102,12 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
 
 
 def _intend(tx: Tx, call: Call, latest_end: datetime) -> None:
+    intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
+    tx.connection.execute(_CALL, {**_place(call), **intended})
     tx.connection.execute(
-        update(calls)
-        .where(calls.c.run == call.run, calls.c.part == call.part.number, calls.c.attempt == call.attempt)
-        .values(state=CallState.INTENDED, intended_at=tx.now, latest_end=latest_end)
+        _RUN, {"of_run": call.run, "state": RunState.SENDING, "reason": None, "detail": None}
     )
-    tx.connection.execute(
-        update(runs).where(runs.c.id == call.run).values(state=RunState.SENDING, reason=None, detail=None)
-    )
-    tx.connection.execute(
-        history.insert().values(run=call.run, at=tx.now, event="intended", detail=call.request_uid)
-    )
+    tx.note(run=call.run, event="intended", detail=call.request_uid)
 
 
 def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next) -> bool:
@@ -107,23 +124,19 @@ def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next)
 def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
     """Write an answer on its call, compare-and-set; return False where it had one."""
     recorded = tx.connection.execute(
-        update(calls)
-        .where(
-            calls.c.run == run.id,
-            calls.c.part == call.part.number,
-            calls.c.attempt == call.attempt,
-            calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN)),
-            calls.c.result.is_(None),
-        )
-        .values(state=result.state, reason=result.reason, result=to_text(RESULT, result), ended_at=tx.now)
-        .returning(calls.c.run)
+        _UNANSWERED,
+        {
+            **_place(call),
+            "state": result.state,
+            "reason": result.reason,
+            "result": to_text(RESULT, result),
+            "ended_at": tx.now,
+        },
     ).scalar()
     if recorded is None:
         return False
     portal = run.plan.portal if run.plan else ""
-    tx.connection.execute(
-        history.insert().values(run=run.id, at=tx.now, event=f"call_{result.state}", detail=result.reason)
-    )
+    tx.note(run=run.id, event=f"call_{result.state}", detail=result.reason)
     tx.count("call", portal, result.reason or result.state)
     for outcome in result.outcomes:
         tx.count("engine", portal, outcome.code)
@@ -133,18 +146,18 @@ def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
 def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
     sending = following.state is RunState.SENDING
     moved = tx.connection.execute(
-        update(runs)
-        .where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state == RunState.SENDING)
-        .values(
-            state=following.state,
-            reason=following.reason,
-            detail=following.detail,
-            owner=run.owner if sending else None,
-            crashes=0,
-            due_at=tx.now + following.delay,
-            ended_at=tx.now if following.state in ENDED else None,
-        )
-        .returning(runs.c.id)
+        _OWN_RUN,
+        {
+            "of_run": run.id,
+            "of_owner": run.owner,
+            "state": following.state,
+            "reason": following.reason,
+            "detail": following.detail,
+            "owner": run.owner if sending else None,
+            "crashes": 0,
+            "due_at": tx.now + following.delay,
+            "ended_at": tx.now if following.state in ENDED else None,
+        },
     ).scalar()
     if moved is None:
         raise LostOwnership(f"run {run.id} was taken over while its call was under way")
@@ -155,9 +168,7 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
     if following.pause is not None and following.reason is not None:
         pause(tx, portal=following.pause, reason=following.reason, run=run.id)
     if not sending:
-        tx.connection.execute(
-            history.insert().values(run=run.id, at=tx.now, event=following.state, detail=following.reason)
-        )
+        tx.note(run=run.id, event=following.state, detail=following.reason)
         tx.count("run", run.mapping, following.state)
     if following.comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=following.comment)
@@ -169,7 +180,7 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
     Raises LostOwnership where the run is not ours any more.
     """
     # A COMMIT that is still going on at the server is waited for here: it holds the run's row.
-    _require_owner(tx, run, (RunState.CLAIMED, RunState.SENDING))
+    _require_owner(tx, run)
     for call in calls_of(tx, run=run.id):
         if call.state is CallState.INTENDED:
             tx.connection.execute(
@@ -199,19 +210,20 @@ def add_attempt(tx: Tx, *, call: Call) -> None:
 
 def _plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
     tx.connection.execute(
-        calls.insert().values(
-            run=run, part=part.number, attempt=attempt, content=to_text(PART, part), state=CallState.PLANNED
-        )
+        calls.insert(),
+        {
+            "run": run,
+            "part": part.number,
+            "attempt": attempt,
+            "content": to_text(PART, part),
+            "state": CallState.PLANNED,
+        },
     )
 
 
 def drop_planned(tx: Tx, *, run: RunId) -> None:
     """Give up the parts of a run that were never sent."""
-    tx.connection.execute(
-        update(calls)
-        .where(calls.c.run == run, calls.c.state == CallState.PLANNED)
-        .values(state=CallState.DROPPED, ended_at=tx.now)
-    )
+    tx.connection.execute(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})
 
 
 def pause(tx: Tx, *, portal: PortalName, reason: Reason, run: RunId) -> None:
@@ -221,7 +233,11 @@ def pause(tx: Tx, *, portal: PortalName, reason: Reason, run: RunId) -> None:
     )
 
 
-def _require_owner(tx: Tx, run: Run, states: tuple[RunState, ...]) -> None:
-    query = select(runs.c.id).where(runs.c.id == run.id, runs.c.owner == run.owner, runs.c.state.in_(states))
-    if tx.connection.execute(tx.locking(query)).scalar() is None:
+def _place(call: Call) -> dict[str, object]:
+    return {"of_run": call.run, "of_part": call.part.number, "of_attempt": call.attempt}
+
+
+def _require_owner(tx: Tx, run: Run) -> None:
+    owned = tx.connection.execute(tx.locking(_OWNED), {"of_run": run.id, "of_owner": run.owner})
+    if owned.scalar() is None:
         raise LostOwnership(f"run {run.id} is not owned by {run.owner}")

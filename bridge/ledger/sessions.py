@@ -14,7 +14,7 @@ from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
 from bridge.ledger.in_force import put_fact
 from bridge.ledger.outbox import owe, suspect_all_owed
-from bridge.ledger.tables import UNENDED, calls, facts, history, is_in, runs, sessions
+from bridge.ledger.tables import UNENDED, calls, facts, is_in, runs, sessions
 from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
 
@@ -81,9 +81,7 @@ def hold_everything(tx: Tx) -> int:
             .where(runs.c.id == run.id)
             .values(state=RunState.HELD, reason=Reason.RESTORED, owner=None)
         )
-        tx.connection.execute(
-            history.insert().values(run=run.id, at=tx.now, event=RunState.HELD, detail=Reason.RESTORED)
-        )
+        tx.note(run=run.id, event=RunState.HELD, detail=Reason.RESTORED)
     suspect_all_owed(tx)
     return len(held)
 
@@ -187,9 +185,7 @@ def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -
         .where(calls.c.run == run.id, calls.c.state == CallState.INTENDED)
         .values(state=CallState.UNKNOWN, reason=reason, ended_at=tx.now)
     )
-    tx.connection.execute(
-        history.insert().values(run=run.id, at=tx.now, event=RunState.UNKNOWN, detail=reason)
-    )
+    tx.note(run=run.id, event=RunState.UNKNOWN, detail=reason)
     tx.count("run", run.mapping, RunState.UNKNOWN)
     owe(tx, run=run.id, ticket=run.ticket, comment=comment)
     return True
@@ -212,6 +208,4 @@ def _give_back(tx: Tx, run: Run, *, crashes: int, delay: timedelta) -> None:
         .where(runs.c.id == run.id)
         .values(state=RunState.QUEUED, owner=None, crashes=crashes, due_at=tx.now + delay)
     )
-    tx.connection.execute(
-        history.insert().values(run=run.id, at=tx.now, event=RunState.QUEUED, detail=Reason.WORKER_LOST)
-    )
+    tx.note(run=run.id, event=RunState.QUEUED, detail=Reason.WORKER_LOST)

@@ -3,18 +3,18 @@
 It must not decide whether a run may go; `policy` does, and the use cases bring its verdict here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Final
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Select, Update, bindparam, exists, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import UNENDED, calls, history, is_in, pauses, runs, sessions
+from bridge.ledger.tables import UNENDED, calls, is_in, pauses, runs, sessions
 from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
@@ -37,6 +37,54 @@ class Allowance:
     runs: int
 
 
+def _due(*, known: bool, suspect: bool) -> Select[tuple[str]]:
+    """Build the query for due runs of `the_portals`, or (not known) of all but these."""
+    portals = bindparam("the_portals", expanding=True)
+    return select(runs.c.id).where(
+        runs.c.state == RunState.QUEUED,
+        runs.c.due_at <= bindparam("now"),
+        runs.c.portal.in_(portals) if known else runs.c.portal.not_in(portals),
+        runs.c.crashes > 0 if suspect else runs.c.crashes == 0,
+    )
+
+
+def _taking(due: Select[tuple[str]], *, skip_locked: bool) -> Update:
+    """Build the claim of the oldest due runs, at `most` so many."""
+    oldest = due.order_by(runs.c.due_at).limit(bindparam("most"))
+    picked = (oldest.with_for_update(skip_locked=True) if skip_locked else oldest).cte("picked")
+    return (
+        update(runs)
+        .where(runs.c.id.in_(select(picked.c.id)))
+        .values(state=RunState.CLAIMED, owner=bindparam("the_session"), tries=runs.c.tries + 1)
+        .returning(runs)
+    )
+
+
+# Built once: building a statement takes several times as long as running it.
+_OPEN: Final = select(sessions.c.id).where(
+    sessions.c.id == bindparam("the_session"), sessions.c.ended_at.is_(None)
+)
+_SUSPECTS: Final = {known: _due(known=known, suspect=True).limit(1) for known in (True, False)}
+_SUSPECT_BUSY: Final = select(
+    exists().where(
+        is_in(runs.c.state, *UNENDED),
+        runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+        runs.c.crashes > 0,
+    )
+)
+# SQLite has one writer, so nothing is locked there that could be passed over.
+_TAKE: Final = {
+    (dialect, known, suspect): _taking(_due(known=known, suspect=suspect), skip_locked=skip_locked)
+    for dialect, skip_locked in (("sqlite", False), ("postgresql", True))
+    for known in (True, False)
+    for suspect in (True, False)
+}
+_CALLS: Final = (
+    select(calls).where(calls.c.run == bindparam("of_run")).order_by(calls.c.part, calls.c.attempt)
+)
+_PAUSED: Final = select(pauses.c.reason).where(pauses.c.portal == bindparam("of_portal"))
+
+
 def claim(
     tx: Tx, *, session: SessionId, allowances: Sequence[Allowance], configured: Sequence[PortalName]
 ) -> tuple[Run, ...]:
@@ -49,60 +97,40 @@ def claim(
         return ()
     claimed: list[Run] = []
     for allowance in allowances:
-        due = [runs.c.state == RunState.QUEUED, runs.c.due_at <= tx.now]
-        due.append(
-            runs.c.portal.not_in(configured)
-            if allowance.portal is None
-            else runs.c.portal == allowance.portal
-        )
-        claimed += _take(tx, session, [*due, runs.c.crashes == 0], allowance.runs)
-        if allowance.runs > sum(
-            run.plan is not None and run.plan.portal == allowance.portal for run in claimed
-        ):
-            claimed += _take_suspect(tx, session, due)
+        known = allowance.portal is not None
+        portals = (allowance.portal,) if known else tuple(configured)
+        due = {"the_portals": portals, "now": tx.now}
+        taken = _take(tx, session, due, known=known, suspect=False, most=allowance.runs)
+        if len(taken) < allowance.runs:
+            taken += _take_suspect(tx, session, due, known=known)
+        claimed += taken
     return tuple(claimed)
 
 
 def _is_open(tx: Tx, session: SessionId) -> bool:
-    query = select(sessions.c.id).where(sessions.c.id == session, sessions.c.ended_at.is_(None))
-    return tx.connection.execute(tx.locking(query)).scalar() is not None
+    return tx.connection.execute(tx.locking(_OPEN), {"the_session": session}).scalar() is not None
 
 
-def _take_suspect(tx: Tx, session: SessionId, due: list[Any]) -> list[Run]:
-    waiting = select(runs.c.id).where(*due, runs.c.crashes > 0).limit(1)
-    if tx.connection.execute(waiting).first() is None:
+def _take_suspect(tx: Tx, session: SessionId, due: Mapping[str, object], *, known: bool) -> list[Run]:
+    if tx.connection.execute(_SUSPECTS[known], due).first() is None:
         return []
     tx.only_one("suspects")
-    busy = select(
-        exists().where(
-            is_in(runs.c.state, *UNENDED),
-            runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
-            runs.c.crashes > 0,
-        )
-    )
-    if tx.connection.execute(busy).scalar():
+    if tx.connection.execute(_SUSPECT_BUSY).scalar():
         return []
-    return _take(tx, session, [*due, runs.c.crashes > 0], 1)
+    return _take(tx, session, due, known=known, suspect=True, most=1)
 
 
-def _take(tx: Tx, session: SessionId, conditions: list[Any], limit: int) -> list[Run]:
-    picked = tx.skip_locked(select(runs.c.id).where(*conditions).order_by(runs.c.due_at).limit(limit)).cte(
-        "picked"
-    )
-    rows = tx.connection.execute(
-        update(runs)
-        .where(runs.c.id.in_(select(picked.c.id)))
-        .values(state=RunState.CLAIMED, owner=session, tries=runs.c.tries + 1)
-        .returning(runs)
-    ).mappings()
+def _take(
+    tx: Tx, session: SessionId, due: Mapping[str, object], *, known: bool, suspect: bool, most: int
+) -> list[Run]:
+    statement = _TAKE[tx.connection.dialect.name, known, suspect]
+    rows = tx.connection.execute(statement, {**due, "the_session": session, "most": most}).mappings()
     return sorted(map(run_of, rows), key=lambda run: (run.due_at, run.id))
 
 
 def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:
     """Return a run's calls by part and attempt."""
-    rows = tx.connection.execute(
-        select(calls).where(calls.c.run == run).order_by(calls.c.part, calls.c.attempt)
-    ).mappings()
+    rows = tx.connection.execute(_CALLS, {"of_run": run}).mappings()
     return tuple(map(call_of, rows))
 
 
@@ -153,7 +181,7 @@ def end(
 
 def paused(tx: Tx, *, portal: PortalName) -> Reason | None:
     """Return why nothing is sent to a portal; None where it is open (S6)."""
-    reason = tx.connection.execute(select(pauses.c.reason).where(pauses.c.portal == portal)).scalar()
+    reason = tx.connection.execute(_PAUSED, {"of_portal": portal}).scalar()
     return Reason(reason) if reason else None
 
 
@@ -181,5 +209,5 @@ def _move(
     ).scalar()
     if moved is None:
         raise LostOwnership(f"run {run.id} is not owned by {run.owner} in {before}")
-    tx.connection.execute(history.insert().values(run=run.id, at=tx.now, event=after, detail=reason))
+    tx.note(run=run.id, event=after, detail=reason)
     tx.count("run", run.mapping, after)

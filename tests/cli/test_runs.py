@@ -118,7 +118,7 @@ def test_the_story_of_an_unknown_run_shows_the_ways_out(home):
         run = ledger.lose_answer()
     text = home.run("runs", "show", run).stdout
     assert "part 1, attempt 1 is unknown" in text
-    assert f"bridge resolve {run} --not-ran --send-again --reason TEXT" in text
+    assert f"bridge resolve {run} --not-ran --send-again --attempt 1 --reason TEXT" in text
 
 
 def test_a_call_under_way_stands_in_the_story(home):

@@ -15,6 +15,7 @@ from bridge.models import (
     CallResult,
     CallState,
     CommentStyle,
+    DeliveryId,
     Device,
     DeviceUid,
     EngineCode,
@@ -357,8 +358,9 @@ def test_the_other_ends_are_told(make_plan: Make) -> None:
 
 @pytest.mark.parametrize("occasion", list(Occasion))
 def test_a3_every_marker_is_known_again(occasion: Occasion) -> None:
-    marker = comments.marker(RUN, occasion, 12)
-    assert marker == f"bridge-r0123abcd-{occasion}-12"
+    marker = comments.marker(RUN, DeliveryId("d1"), occasion, 12)
+    assert marker.startswith(f"bridge-r0123abcd-{occasion}-12-")
+    assert marker != comments.marker(RUN, DeliveryId("d2"), occasion, 12)
     assert comments.contains_marker(f"… {marker}.")
     assert not comments.contains_marker(marker.replace("bridge", "fridge"))
     assert not comments.contains_marker("bridge-building is fun")

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import accepting, in_force, queries
+from bridge.ledger import Ledger, accepting, in_force, queries
+from bridge.ledger.connecting import open_database
 from bridge.models import DeliveryId, RunState
 
 
@@ -102,3 +103,52 @@ def test_a5_the_set_in_force_is_a_row_that_an_older_set_can_come_back_to(ledger)
         ledger.write(in_force.accept_mapping_set, set_hash=set_hash, texts=f"texts {set_hash}", by="host")
     assert ledger.read(in_force.mapping_set_in_force) == "1"
     assert ledger.read(in_force.mapping_texts, set_hash="1") == "texts 1"
+
+
+def test_a2_what_was_served_already_says_by_which_run(ledger, accept, make_run, make_delivery):
+    accept(make_run("r1"))
+    run = make_run("r2")
+    finding = {"mapping": "office", "outcome": "fired", "run": "r2"}
+    verdict = accepting.Verdict(
+        reason=None, detail=None, ticket=run.ticket, findings=[finding], mapping_set=None, runs=(run,)
+    )
+    accepted = ledger.write(
+        accepting.accept, delivery_id=DeliveryId("d9"), delivery=make_delivery(key="new"), verdict=verdict
+    )
+    assert (accepted.runs, accepted.reason) == ((), Reason.ALREADY_SERVED)
+    told = ledger.read(queries.one_delivery, delivery=DeliveryId("d9"))
+    assert told.reason == Reason.ALREADY_SERVED
+    assert told.findings == [{"mapping": "office", "outcome": "already_served", "run": "r1"}]
+
+
+def test_a3_many_changes_at_once_do_not_pass_the_guard(ledger, make_delivery, make_run, database_url, clock):
+    """Every process writes by itself, so each gets a ledger of its own here."""
+    others = [Ledger(open_database(database_url), clock=clock, server_clock=False) for _ in range(6)]
+    for other in others:
+        other.start()
+
+    def deliver(number):
+        run = make_run(f"r{number}", key=f"changelog:{number}")
+        verdict = accepting.Verdict(
+            reason=None, detail=None, ticket=run.ticket, findings=[], mapping_set=None, runs=(run,)
+        )
+        return others[number].write(
+            accepting.accept,
+            delivery_id=DeliveryId(f"d{number}"),
+            delivery=make_delivery(key=f"{number}"),
+            verdict=verdict,
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(deliver, range(6)))
+    for other in others:
+        other.stop()
+    assert sorted(states(ledger)) == [RunState.HELD] * 3 + [RunState.QUEUED] * 3
+
+
+def test_a_long_name_of_a_ticket_is_kept(ledger, accept, make_run, make_plan):
+    from bridge.models import TicketRef
+
+    ticket = TicketRef(source="jira", uid="1" * 300, key="K" * 300)
+    accept(make_run("r1", ticket=ticket, plan=make_plan(mapping="m" * 300)))
+    assert ledger.read(queries.run_story, run="r1").run.ticket == ticket

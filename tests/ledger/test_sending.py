@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LostOwnership, NotPossible, Reason
-from bridge.ledger import people, queries, sending, sessions, working
+from bridge.ledger import late, people, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.ledger.sending import Next
 from bridge.models import (
@@ -152,7 +152,8 @@ def test_s8_the_first_answer_stands(ledger, sent):
     run, call = sent
     following = Next(state=RunState.ANSWERED)
     assert ledger.write(sending.answer, run=run, call=call, result=OK, following=following)
-    assert not ledger.write(sending.answer, run=run, call=call, result=LOST, following=None)
+    again = Next(state=RunState.UNKNOWN)
+    assert not ledger.write(sending.answer, run=run, call=call, result=LOST, following=again)
     assert call_states(ledger) == [(1, 1, CallState.ANSWERED)]
 
 
@@ -170,12 +171,13 @@ def test_s8_a_worker_that_lost_its_run_still_records_its_answer_and_closes_the_u
     )
     with pytest.raises(LostOwnership):
         ledger.write(sending.answer, run=run, call=call, result=OK, following=Next(state=RunState.ANSWERED))
-    assert ledger.write(sending.answer, run=run, call=call, result=OK, following=None)
-    late = make_comment("r1", Occasion.RESOLVED)
-    assert ledger.write(sending.close_unknown, run=run.id, state=RunState.ANSWERED, comment=late)
+    told_late = make_comment("r1", Occasion.LATE)
+    answer = {"run": run, "call": call, "result": OK, "state": RunState.ANSWERED, "comment": told_late}
+    assert ledger.write(late.answer_late, **answer)
+    assert not ledger.write(late.answer_late, **answer)
     told = story(ledger)
     assert told.run.state is RunState.ANSWERED
-    assert [comment.owed.occasion for comment in told.comments] == [Occasion.UNKNOWN, Occasion.RESOLVED]
+    assert [comment.owed.occasion for comment in told.comments] == [Occasion.UNKNOWN, Occasion.LATE]
 
 
 def test_s9_a_double_click_is_one_attempt(ledger, sent):
@@ -197,7 +199,14 @@ def test_s9_an_attempt_that_the_person_did_not_see_refuses_the_act(ledger, sent)
 
 def test_a_sent_run_cannot_be_cancelled(ledger, sent, make_comment):
     with pytest.raises(NotPossible, match="is sending"):
-        ledger.write(people.cancel, run=RunId("r1"), act=ACT, comment=make_comment("r1"))
+        ledger.write(
+            people.cancel,
+            run=RunId("r1"),
+            attempt=1,
+            state=RunState.CANCELLED,
+            act=ACT,
+            comment=make_comment("r1"),
+        )
 
 
 def test_l1_the_policy_is_asked_in_the_transaction_that_commits_the_intent(
@@ -212,3 +221,83 @@ def test_l1_the_policy_is_asked_in_the_transaction_that_commits_the_intent(
     assert admission.verdict is Verdict.HOLD
     assert admission.call is None
     assert story(ledger).calls == ()
+
+
+@pytest.fixture
+def bereaved(ledger, sent, make_comment):
+    """A run that was declared unknown while its call is under way with a worker that is not dead."""
+    ledger.write(sessions.bury, session="s1", seen=0)
+    (left,) = ledger.read(sessions.bereaved)
+    comment = make_comment("r1", Occasion.UNKNOWN)
+    ledger.write(sessions.declare_unknown, run=left.run, reason=Reason.WORKER_LOST, comment=comment)
+    return sent
+
+
+def answer_late(ledger, sent, result, make_comment, state=RunState.ANSWERED):
+    run, call = sent
+    comment = make_comment("r1", Occasion.LATE)
+    return ledger.write(late.answer_late, run=run, call=call, result=result, state=state, comment=comment)
+
+
+def send_again(ledger, attempt=1):
+    return ledger.write(
+        people.resolve, run=RunId("r1"), attempt=attempt, state=RunState.QUEUED, act=ACT, comment=None
+    )
+
+
+def test_s8_a_late_answer_gives_up_the_attempt_that_was_to_be_sent_again(
+    ledger, bereaved, make_comment, claim, open_session, clock
+):
+    open_session("s2")
+    send_again(ledger)
+    assert answer_late(ledger, bereaved, OK, make_comment)
+    assert call_states(ledger) == [(1, 1, CallState.ANSWERED), (1, 2, CallState.DROPPED)]
+    assert story(ledger).run.state is RunState.ANSWERED
+    clock.move(hours=1)
+    assert claim("s2") == ()
+
+
+def test_s8_a_late_answer_reaches_a_run_that_is_claimed_already(
+    ledger, bereaved, make_comment, claim, open_session, clock
+):
+    open_session("s2")
+    send_again(ledger)
+    clock.move(seconds=LASTING.total_seconds() + 1)
+    (taken,) = claim("s2")
+    assert answer_late(ledger, bereaved, OK, make_comment)
+    admission = ledger.write(sending.admit, run=taken, parts=(), lasting=LASTING)
+    assert admission.verdict is Verdict.GO
+    assert admission.call is None
+
+
+def test_s8_a_late_word_that_nothing_was_sent_queues_the_run_again(ledger, bereaved, make_comment):
+    nothing = CallResult(state=CallState.NOT_SENT, reason=Reason.TOO_LATE_TO_SEND)
+    assert answer_late(ledger, bereaved, nothing, make_comment, state=RunState.REFUSED)
+    assert call_states(ledger) == [(1, 1, CallState.NOT_SENT), (1, 2, CallState.PLANNED)]
+    assert story(ledger).run.state is RunState.QUEUED
+
+
+def test_s9_an_old_decision_does_not_send_another_part_again(
+    ledger, accept, make_run, open_session, claim, part, clock
+):
+    """Part 1 was sent three times before it was answered; part 2 is unknown after its first attempt."""
+    open_session("s1")
+    accept(make_run("r1"))
+    later = CallResult(state=CallState.REFUSED, reason=Reason.RATE_LIMITED, status=429)
+    parts = two_parts(part)
+    for result in (later, later, OK):
+        (run,) = claim("s1")
+        call = ledger.write(sending.admit, run=run, parts=parts, lasting=LASTING).call
+        again = result is later
+        following = Next(state=RunState.QUEUED if again else RunState.SENDING, again=again)
+        ledger.write(sending.answer, run=run, call=call, result=result, following=following)
+        parts = ()
+    call = ledger.write(sending.admit, run=run, parts=(), lasting=LASTING).call
+    ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
+    send_again(ledger, attempt=4)
+    clock.move(seconds=LASTING.total_seconds() + 1)
+    (run,) = claim("s1")
+    call = ledger.write(sending.admit, run=run, parts=(), lasting=LASTING).call
+    ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
+    with pytest.raises(NotPossible, match="is at attempt 5, not 4"):
+        send_again(ledger, attempt=4)

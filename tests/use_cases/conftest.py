@@ -18,6 +18,7 @@ from bridge.connections import Connections
 from bridge.ledger import Ledger, accepting, outbox, queries, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.working import Allowance
+from bridge.mapping.language import MappingSet
 from bridge.models import (
     CallResult,
     CallState,
@@ -147,6 +148,7 @@ class House:
     connections: Connections
     make_plan: Callable[..., Plan]
     tickets: Callable[[str], TicketRef]
+    mapping_set: MappingSet | None = None
     noted: list[tuple[PortalName, CallResult]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -160,13 +162,16 @@ class House:
             clock=self.clock,
             boot_clock=boot_clock,
             jitter=lambda: 0.0,
+            mapping_set=lambda: self.mapping_set,
             noted=lambda portal, result: self.noted.append((portal, result)),
             stopping=self.stopping.is_set,
         )
         self.telling = Telling(
             ledger=self.ledger, connections=lambda: self.connections, clock=self.clock, jitter=lambda: 0.0
         )
-        self.operations = Operations(ledger=self.ledger, connections=lambda: self.connections)
+        self.operations = Operations(
+            ledger=self.ledger, connections=lambda: self.connections, clock=self.clock
+        )
         self.open_session("s1")
 
     def open_session(self, name: str) -> SessionId:

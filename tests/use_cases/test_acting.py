@@ -315,7 +315,7 @@ def test_s7_sent_again_by_a_person_goes_on_with_the_unknown_part_and_the_rest(ho
     run = mine.ask(devices=THREE)
     nexthink.fault("reset_after_read", path=RUN, skip=1)
     mine.work()
-    mine.operations.resolve(run, ran=False, send_again=True, attempt=1, act=ACT)
+    mine.operations.resolve(run, ran=False, send_again=True, attempt=2, act=ACT)
     mine.later(seconds=200)
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
@@ -381,7 +381,7 @@ def test_s8_the_answer_of_a_worker_that_was_taken_for_dead_closes_the_unknown_an
     assert mine.state(run) is RunState.ANSWERED
     assert mine.calls(run) == [(1, 1, CallState.ANSWERED)]
     mine.post()
-    assert mine.occasions(run) == ["unknown", "resolved"]
+    assert mine.occasions(run) == ["unknown", "late"]
     assert set(mine.told(run)) == {CommentState.POSTED}
     assert "came late" in jira.comments()[1]["text"]
 

@@ -175,13 +175,24 @@ def test_a3_our_own_changes_are_ignored_before_any_rule(door):
     assert door.runs() == []
 
 
-def test_a3_our_marker_in_a_comment_is_ours_whoever_wrote_it(door):
-    payload = sample("jira-approved")
+def quoting(payload):
     payload["comment"] = {
         "id": "77",
-        "body": "quoted:\nbridge-r0123456789ab-answered-1",
+        "body": "quoted:\nbridge-r0123456789ab-answered-1-0a1b2c3d",
         "author": payload["user"],
     }
+    return payload
+
+
+def test_a3_a_person_who_quotes_our_marker_is_still_that_person(door):
+    assert door.send(quoting(sample("jira-approved"))).body["status"] == "accepted"
+    assert [run.mapping for run in door.runs()] == ["office-repair-when-approved"]
+
+
+def test_a3_our_marker_in_a_comment_is_ours_where_nobody_says_who_wrote_it(door):
+    payload = quoting(sample("jira-approved"))
+    del payload["user"]
+    del payload["comment"]["author"]
     assert door.send(payload).body["reason"] == Reason.OWN_CHANGE
 
 

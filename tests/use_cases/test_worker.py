@@ -177,7 +177,7 @@ def test_a_drain_whose_time_is_over_says_what_it_leaves(house, work, nexthink):
         mine.undertaking(lambda: 0.0).tick()
         assert mine.state(run) is RunState.UNKNOWN
         wait_for(lambda: mine.state(run) is RunState.ANSWERED)
-    assert mine.occasions(run) == ["unknown", "resolved"]
+    assert mine.occasions(run) == ["unknown", "late"]
 
 
 # ── the care of portals ──────────────────────────────────────────────────────────────────────────────────
