@@ -96,7 +96,8 @@ def _print(result: CheckResult) -> None:
         return
     passed = result.tests_run - result.tests_failed
     mappings = _count(len(result.mapping_set.mappings), "mapping")
-    line(f"{found}; {mappings}, {passed} of {_count(result.tests_run, 'test')} passed")
+    live = result.mapping_set.live
+    line(f"{found}; {mappings} ({live} live), {passed} of {_count(result.tests_run, 'test')} passed")
 
 
 def _print_for_programs(result: CheckResult) -> None:

@@ -20,8 +20,8 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
     settings = live.current()
     yield _settings(settings)
     yield here.open_files(settings)
-    checked, actions = here.mapping_files(settings)
-    yield from checked
+    checked, mapping_set = here.mapping_files(settings)
+    yield checked
     yield from here.ledger(settings)
     try:
         connections = connect(settings)
@@ -31,7 +31,7 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
     for source in connections.sources.values():
         yield from sources.examine(source, now=utc_now)
     for portal in connections.portals.values():
-        yield from portals.examine(portal, actions, now=utc_now)
+        yield from portals.examine(portal, mapping_set, now=utc_now)
 
 
 def _settings(settings: Settings) -> Finding:

@@ -6,7 +6,7 @@ It must not create or migrate a ledger, nor put mapping files into force.
 import shlex
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from bridge.bootstrap import check_files, open_ledger
 from bridge.doctoring.findings import Finding, bad, good, warning
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 from bridge.ledger import Ledger, Tx, in_force, queries
-from bridge.mapping.catalogue import Action
+from bridge.mapping.language import MappingSet
 from bridge.settings import Settings
 
 SLOW_COMMIT_SECONDS = 0.5
@@ -30,23 +30,23 @@ def open_files(settings: Settings) -> Finding:
     return bad("open files", problem, "raise the limit, or lower BRIDGE_MAX_IN_FLIGHT")
 
 
-def mapping_files(settings: Settings) -> tuple[tuple[Finding, ...], Mapping[str, Action]]:
-    """Check the files as they stand; return the findings and the catalogue's actions as far as known."""
+def mapping_files(settings: Settings) -> tuple[Finding, MappingSet | None]:
+    """Check the files as they stand; return the finding and the set, None where it cannot be read."""
     subject = "mapping files"
     try:
         result = check_files(settings)
     except ConfigurationError as error:
-        return (bad(subject, "; ".join(error.problems), "see `bridge check`"),), {}
-    actions = result.mapping_set.catalogue.actions if result.mapping_set else {}
+        return bad(subject, "; ".join(error.problems), "see `bridge check`"), None
     if result.problems:
         detail = f"{len(result.problems)} problems, the first: {result.problems[0]}"
-        return (bad(subject, detail, "see `bridge check`"),), actions
+        return bad(subject, detail, "see `bridge check`"), result.mapping_set
     assert result.mapping_set is not None
-    detail = f"{len(result.mapping_set.mappings)} mappings, {result.tests_run} tests passed"
+    mappings = result.mapping_set.mappings
+    detail = f"{len(mappings)} mappings ({result.mapping_set.live} live), {result.tests_run} tests passed"
     if result.warnings:
         detail += f", {len(result.warnings)} to look at, the first: {result.warnings[0]}"
-        return (warning(subject, detail, "see `bridge check`"),), actions
-    return (good(subject, detail),), actions
+        return warning(subject, detail, "see `bridge check`"), result.mapping_set
+    return good(subject, detail), result.mapping_set
 
 
 def ledger(settings: Settings) -> Iterator[Finding]:

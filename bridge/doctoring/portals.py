@@ -3,14 +3,15 @@
 It must not run a remote action: the right to do so shows only when one is sent.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from bridge.connections import Portal
 from bridge.doctoring.findings import Finding, bad, clock, failure, good, warning
-from bridge.mapping.catalogue import Action
-from bridge.models import Engine, HttpResponse
+from bridge.mapping.language import MappingSet
+from bridge.mapping.rules import MappingRule
+from bridge.models import DeviceKey, Engine, HttpResponse, PortalName
 from bridge.nexthink import LookupFailure, engines, nxql
 
 ANSWER_SECONDS = 15.0
@@ -20,7 +21,7 @@ NOBODYS_NAME = "bridge-doctor-no-such-device"
 
 
 def examine(
-    portal: Portal, actions: Mapping[str, Action], *, now: Callable[[], datetime]
+    portal: Portal, mapping_set: MappingSet | None, *, now: Callable[[], datetime]
 ) -> Iterator[Finding]:
     """Yield what is found at the portal, then at each connected Engine."""
     config = portal.config
@@ -34,13 +35,9 @@ def examine(
     yield _connected(subject, listed, connected)
     if isinstance(response, HttpResponse) and (skew := clock(subject, response, now)) is not None:
         yield skew
-    yield from _named_engines(portal, listed, actions)
+    yield from _named_engines(portal, listed, mapping_set)
     if config.nxql_url is None:
-        yield warning(
-            subject,
-            "devices cannot be looked up by name, nor fences be held",
-            f"set {settings}NXQL_URL, unless tickets give UIDs and actions have no fence",
-        )
+        yield _without_queries(subject, config.name, mapping_set, settings)
         return
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         yield from pool.map(lambda engine: _query(portal, engine, settings), connected)
@@ -57,9 +54,30 @@ def _connected(subject: str, listed: tuple[Engine, ...], connected: tuple[Engine
     return good(subject, detail)
 
 
+def _without_queries(
+    subject: str, portal: PortalName, mapping_set: MappingSet | None, settings: str
+) -> Finding:
+    detail, way_out = "devices cannot be looked up", f"set {settings}NXQL_URL and {settings}ENGINE_HOSTS"
+    needing = [
+        rule.id for rule in (mapping_set.mappings if mapping_set else ()) if _needs_queries(rule, portal)
+    ]
+    if needing:
+        return bad(subject, f"{detail}, and these mappings need it: {', '.join(needing)}", way_out)
+    return warning(subject, detail, f"{way_out} before a mapping names devices or an action has a fence")
+
+
+def _needs_queries(rule: MappingRule, portal: PortalName) -> bool:
+    """Say whether runs of a mapping are refused at a portal whose Engines cannot be asked."""
+    chosen = {rule.portal.fixed, *(name for _, name in rule.portal.table)}
+    fence = rule.action.fence
+    fenced = fence.names is not None or bool(fence.never)
+    return portal in chosen and (rule.devices.by is DeviceKey.NAME or fenced)
+
+
 def _named_engines(
-    portal: Portal, listed: tuple[Engine, ...], actions: Mapping[str, Action]
+    portal: Portal, listed: tuple[Engine, ...], mapping_set: MappingSet | None
 ) -> Iterator[Finding]:
+    actions = mapping_set.catalogue.actions if mapping_set else {}
     known = {name for engine in listed for name in (engine.name.lower(), engine.uid)}
     for action in actions.values():
         unknown = [name for name in action.engines if name.lower() not in known]

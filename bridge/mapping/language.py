@@ -21,7 +21,7 @@ from bridge.mapping.parameters import Shape
 from bridge.mapping.reading import Compiled, LoadContext, Reading
 from bridge.mapping.rules import MappingRule
 from bridge.mapping.wording import nearest
-from bridge.models import EventKind, Json, SourceName
+from bridge.models import EventKind, Json, Mode, SourceName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,11 @@ class MappingSet:
     by_event: Mapping[tuple[SourceName, EventKind], tuple[MappingRule, ...]] = field(
         repr=False, compare=False
     )
+
+    @property
+    def live(self) -> int:
+        """Return how many mappings would send."""
+        return sum(rule.mode is Mode.LIVE for rule in self.mappings)
 
 
 def load(texts: MappingTexts, context: LoadContext) -> MappingSet:

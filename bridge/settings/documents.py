@@ -44,10 +44,17 @@ _SECTIONS = (
 )
 
 _EXAMPLE_INTRODUCTION = """\
-# Copy this file to .env, fill in what is required, and take the # away from what you want to change.
-# What stands behind a # is the default, or an example where there is none. docs/settings.md explains each.
+# Copy this file to .env, delete the block of the ticket system that you do not use, fill in what is
+# empty and has no #, and take the # away from what you want to change.
+# What stands behind a # is the default, if there is one. docs/settings.md explains each.
 # JIRA, SERVICENOW and MAIN are names of your choice; mappings use them in small letters.
 """
+
+_EXAMPLE_TITLES = {
+    "JIRA": "Jira, a source named JIRA: delete this block if you have no Jira",
+    "SERVICENOW": "ServiceNow, a source named SERVICENOW: delete this block if you have no ServiceNow",
+    "MAIN": "Nexthink, a portal named MAIN",
+}
 
 # What everybody fills in, so it stands there without a #.
 _TO_FILL_IN = {
@@ -66,8 +73,7 @@ _TO_FILL_IN = {
     "BRIDGE_PORTALS__MAIN__BASE_URL": "https://portal.example.com",
     "BRIDGE_PORTALS__MAIN__USERNAME": "bridge",
     "BRIDGE_PORTALS__MAIN__PASSWORD": "",
-}
-_EXAMPLES = {
+    # Most mappings name devices, and without these two none can be looked up by its name.
     "BRIDGE_PORTALS__MAIN__NXQL_URL": "https://{address}:1671/2/query",
     "BRIDGE_PORTALS__MAIN__ENGINE_HOSTS": "192.0.2.0/24,.example.com",
 }
@@ -90,7 +96,7 @@ def env_example() -> str:
     for prefix, title, _ in _SECTIONS:
         docs = [doc for doc in describe() if _prefix(doc) == prefix]
         for chosen in _chosen_names(prefix):
-            lines.append(f"\n# ── {title}{f': {chosen}' if chosen else ''} ──\n")
+            lines.append(f"\n# ── {_EXAMPLE_TITLES.get(chosen, title)} ──\n")
             lines += [_line(doc, chosen) for doc in docs if not _is_of_other_kind(doc, chosen)]
     return "\n".join(lines)
 
@@ -126,4 +132,4 @@ def _line(doc: SettingDoc, chosen: str) -> str:
     description = textwrap.fill(doc.description, width=108, initial_indent="# ", subsequent_indent="# ")
     if name in _TO_FILL_IN:
         return f"{description}\n{name}={_TO_FILL_IN[name]}\n"
-    return f"{description}\n#{name}={_EXAMPLES.get(name, doc.default or '')}\n"
+    return f"{description}\n#{name}={doc.default or ''}\n"

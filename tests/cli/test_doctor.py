@@ -155,3 +155,20 @@ def test_a_clock_that_is_a_minute_off_is_told(seconds, words):
 def test_an_answer_without_a_readable_date_says_nothing_of_clocks(headers):
     response = HttpResponse(status=200, headers=headers)
     assert findings.clock("source x", response, lambda: datetime(2026, 1, 1, tzinfo=UTC)) is None
+
+
+def test_a_portal_that_cannot_look_up_what_mappings_name_is_broken(home):
+    home.migrate()
+    home.write_settings(BRIDGE_PORTALS__MAIN__NXQL_URL="", BRIDGE_PORTALS__MAIN__ENGINE_HOSTS="")
+    finding = found(home, code=1)["portal main", "bad"]
+    assert "these mappings need it: " in finding["detail"]
+    assert "office-repair-when-approved" in finding["detail"]
+    assert "set BRIDGE_PORTALS__MAIN__NXQL_URL" in finding["way_out"]
+
+
+def test_the_number_of_live_mappings_is_told(home):
+    home.migrate()
+    file = home.folder / "mappings" / "jira-office-repair.yaml"
+    file.write_text(file.read_text().replace("mode: live", "mode: shadow"))
+    findings_of_files = [one["detail"] for one in home.json("doctor") if one["subject"] == "mapping files"]
+    assert "4 mappings (3 live)" in findings_of_files[0]

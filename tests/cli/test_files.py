@@ -17,7 +17,7 @@ def without_settings(home):
 
 def test_shipped_mappings_pass(home):
     result = home.run("check")
-    assert result.stdout.splitlines()[-1].endswith("4 mappings, 11 of 11 tests passed")
+    assert result.stdout.splitlines()[-1].endswith("4 mappings (4 live), 11 of 11 tests passed")
     assert result.stderr == ""
 
 
