@@ -19,7 +19,7 @@ from bridge.errors import NotPossible
 from bridge.ledger import queries
 from bridge.ledger.queries import DeliveryLine, Total
 from bridge.mapping import language
-from bridge.models import DeliveryId, DeliveryState, Json, Run
+from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
 
 
@@ -128,22 +128,18 @@ def _print_delivery(delivery: DeliveryLine, made: Sequence[Run]) -> None:
         traces.conditions(finding["conditions"])
         if finding["problem"]:
             line(finding["problem"], indent=2)
-        _print_run(finding, delivery, made)
+        _print_run(finding, made)
     line()
 
 
-def _print_run(finding: Json, delivery: DeliveryLine, made: Sequence[Run]) -> None:
+def _print_run(finding: Json, made: Sequence[Run]) -> None:
     """Print the run of a finding, or the earlier one that stands in its place (A2)."""
-    if finding["run"] is None:
-        return
+    if finding["outcome"] == Outcome.ALREADY_SERVED:
+        line(f"no further run: run {finding['run']} was made for it before", indent=2)
     for run in made:
         if run.id == finding["run"]:
             reason = f" ({run.reason})" if run.reason else ""
             line(f"run {run.id} is {run.state}{reason}, see `bridge runs show {run.id}`", indent=2)
-            return
-    earlier = [run for run in made if run.mapping == finding["mapping"] and run.delivery != delivery.id]
-    if earlier:
-        line(f"no further run: run {earlier[-1].id} was made for it before", indent=2)
 
 
 def _run_ids(delivery: DeliveryLine) -> list[str]:

@@ -22,7 +22,11 @@ def state(home, run):
 
 @pytest.mark.parametrize(
     ("answer", "after"),
-    [(("--ran",), "answered"), (("--not-ran",), "refused"), (("--not-ran", "--send-again", "--attempt", "1"), "queued")],
+    [
+        (("--ran",), "answered"),
+        (("--not-ran",), "refused"),
+        (("--not-ran", "--send-again", "--attempt", "1"), "queued"),
+    ],
 )
 def test_an_unknown_run_becomes_what_a_person_says_and_the_ticket_is_told(home, unknown, answer, after):
     assert f"run {unknown} is {after} now." in home.run("resolve", unknown, *answer, *WHY).stdout
