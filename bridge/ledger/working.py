@@ -6,9 +6,9 @@ It must not decide whether a run may go; `policy` does, and the use cases bring 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Select, Update, bindparam, exists, select, update
+from sqlalchemy import BindParameter, Select, Update, bindparam, exists, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
@@ -39,7 +39,7 @@ class Allowance:
 
 def _due(*, known: bool, suspect: bool) -> Select[tuple[str]]:
     """Build the query for due runs of `the_portals`, or (not known) of all but these."""
-    portals = bindparam("the_portals", expanding=True)
+    portals: BindParameter[Any] = bindparam("the_portals", expanding=True)
     return select(runs.c.id).where(
         runs.c.state == RunState.QUEUED,
         runs.c.due_at <= bindparam("now"),
