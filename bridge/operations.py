@@ -10,8 +10,8 @@ from datetime import datetime
 
 from bridge import comments, consequences
 from bridge.connections import Connections
-from bridge.errors import NotPossible
-from bridge.ledger import Ledger, Tx, people, sessions, working
+from bridge.errors import NotPossible, Reason
+from bridge.ledger import Ledger, Tx, people, queries, sessions, working
 from bridge.ledger.people import Act
 from bridge.models import Call, Occasion, PortalName, Run, RunId, RunState
 from bridge.setting_aside import SettingAside
@@ -29,6 +29,7 @@ class Operations:
         self, *, ledger: Ledger, connections: Callable[[], Connections], clock: Callable[[], datetime]
     ) -> None:
         self._ledger = ledger
+        self._connections = connections
         self._clock = clock
         self._aside = SettingAside(ledger=ledger, connections=connections)
 
@@ -77,16 +78,36 @@ class Operations:
         return state
 
     def release(self, run_id: RunId, *, act: Act) -> None:
-        """Queue a held run again; its age and its portal are looked at again before anything is sent."""
+        """Queue a held run again; its age and its portal are looked at again before anything is sent.
+
+        Raises NotPossible for one that is not held, or whose portal is still paused: it would be held again.
+        """
+        held, _, _ = self._ledger.read(_seen, run=run_id)
+        portal = held.plan.portal if held.plan and held.reason is Reason.PORTAL_PAUSED else None
+        if portal is not None and self._is_paused(portal):
+            raise NotPossible(
+                f"run {run_id} waits for portal {portal}, which is still paused "
+                f"(mend the cause, then `bridge release --portal {portal} --reason TEXT`)"
+            )
         self._ledger.write(people.release, run=run_id, act=act)
 
     def release_portal(self, portal: PortalName, *, act: Act) -> int:
-        """Lift a portal's pause and queue what it held; return how many runs."""
+        """Lift a portal's pause and queue what it held; return how many runs.
+
+        Raises NotPossible for a portal that is not paused, with the names where it is none of ours.
+        """
+        known = sorted(self._connections().portals)
+        if portal not in known and not self._is_paused(portal):
+            raise NotPossible(f"there is no portal {portal} (configured: {', '.join(known) or 'none'})")
         return self._ledger.write(people.release_portal, portal=portal, act=act)
 
     def release_restored(self, *, act: Act) -> int:
         """Queue the runs that were held because the ledger looked restored; return how many."""
         return self._ledger.write(people.release_restored, act=act)
+
+    def _is_paused(self, portal: PortalName) -> bool:
+        # Of what has been paused and then renamed or removed only the ledger knows.
+        return any(pause.portal == portal for pause in self._ledger.read(queries.figures).pauses)
 
     def declare_restored(self) -> int:
         """Hold every unfinished run, after a failover or a restore that the bridge cannot see (W7)."""

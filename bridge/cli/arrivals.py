@@ -12,7 +12,7 @@ from bridge.bootstrap import load_context
 from bridge.bootstrap.outside import system
 from bridge.cli import redacting, traces
 from bridge.cli.opening import ledger_to_read, read_settings
-from bridge.cli.options import json_option, limit_option
+from bridge.cli.options import json_option, limit_option, ticket_key
 from bridge.cli.redacting import Redacted
 from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.errors import NotPossible
@@ -24,7 +24,7 @@ from bridge.settings import Settings
 
 
 @click.command()
-@click.option("--ticket", metavar="KEY", help="Only those about this ticket.")
+@click.option("--ticket", metavar="KEY", type=ticket_key, help="Only those about this ticket.")
 @limit_option
 @json_option
 def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
@@ -51,7 +51,7 @@ def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
 
 
 @click.command()
-@click.argument("ticket", metavar="KEY")
+@click.argument("ticket", metavar="KEY", type=ticket_key)
 @limit_option
 @json_option
 def why(ticket: str, limit: int, for_programs: bool) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import click
 
+from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
-from bridge.cli.options import json_option, limit_option
+from bridge.cli.options import json_option, limit_option, ticket_key
 from bridge.cli.showing import as_json, instant, line, moment, table
 from bridge.ledger import queries
 from bridge.ledger.queries import HistoryLine, RunStory
@@ -17,38 +18,30 @@ from bridge.models import Call, CallState, Comment, CommentState, Plan, Run, Run
 
 _OF_CALLS = ("intended", "call_")
 _LATE = "late_answer"
-_WAYS_OUT = {
-    RunState.UNKNOWN: (
-        "Find out in Nexthink whether the action ran, then say so with one of these:",
-        "bridge resolve {run} --ran --reason TEXT",
-        "bridge resolve {run} --not-ran --reason TEXT",
-        "bridge resolve {run} --not-ran --send-again --attempt {attempt} --reason TEXT",
-    ),
-    RunState.HELD: (
-        "It waits for a person:",
-        "bridge release {run} --reason TEXT",
-        "bridge cancel {run} --reason TEXT",
-    ),
-}
 
 
 class _ListByDefault(click.Group):
-    """A group that lists where no command is named: `bridge runs --state held`."""
+    """A group that lists where no command is named (`runs --state held`), and shows a named run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `list` before options that are not the group's own."""
+        """Put `list` before options that are not the group's own, and `show` before what is no command."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
+        elif not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["show", *args]
         return super().parse_args(ctx, args)
 
 
 @click.group(cls=_ListByDefault)
 def runs() -> None:
-    """List runs (the default) or show one."""
+    """List runs (the default) or show one: `bridge runs RUN`.
+
+    The list takes --ticket, --state, --mapping, --limit and --json; `bridge runs list --help` explains them.
+    """
 
 
 @runs.command("list")
-@click.option("--ticket", metavar="KEY", help="Only those of this ticket.")
+@click.option("--ticket", metavar="KEY", type=ticket_key, help="Only those of this ticket.")
 @click.option(
     "--state", type=click.Choice([state.value for state in RunState]), help="Only those in this state."
 )
@@ -104,8 +97,11 @@ def show_run(run: str, for_programs: bool) -> None:
         for text in texts[1:]:
             line(text, indent=44)
     attempt = sum(call.intended_at is not None for call in story.calls)
-    for text in _WAYS_OUT.get(story.run.state, ()):
-        line(text.format(run=story.run.id, attempt=attempt), indent=2 if text.startswith("bridge ") else 0)
+    found = ways_out.of(story.run, attempt=attempt)
+    if found.advice:
+        line(found.advice)
+    for command in found.commands:
+        line(command, indent=2)
 
 
 def _print_run(run: Run) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from flask import Blueprint, Response, render_template, request
 
+from bridge import ways_out
 from bridge.comments import masking
 from bridge.errors import LedgerUnavailable, NotPossible
 from bridge.ledger import Ledger, Tx, queries
@@ -99,7 +100,14 @@ def blueprint(*, ledger: Ledger) -> Blueprint:
     def run(run: str) -> Response:
         story = ledger.read(queries.run_story, run=RunId(_identifier(run)))
         decided = [each for each in story.delivery.findings if each["mapping"] == story.run.mapping]
-        return shown("run.html", story=story, decided=decided, timeline=_timeline(story))
+        attempt = sum(call.intended_at is not None for call in story.calls)
+        return shown(
+            "run.html",
+            story=story,
+            decided=decided,
+            timeline=_timeline(story),
+            ways_out=ways_out.of(story.run, attempt=attempt),
+        )
 
     @door.get("/deliveries/<delivery>")
     def delivery(delivery: str) -> Response:

@@ -78,10 +78,31 @@ def test_a_waiting_run_can_be_cancelled_and_one_that_was_sent_cannot(home, unkno
 def test_a_held_run_is_released(home):
     with home.ledger() as ledger:
         ledger.arrive("jira-approved.json")
-        run = ledger.hold()
+        run = ledger.hold(Reason.LOOP)
     assert f"bridge release {run} --reason TEXT" in home.run("runs", "show", run).stdout
     home.run("release", run, *WHY)
     assert state(home, run) == "queued"
+
+
+def test_a_run_whose_portal_is_still_paused_is_not_released_by_itself(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold()
+    shown = home.run("runs", "show", run).stdout
+    assert "bridge release --portal main --reason TEXT" in shown
+    assert f"bridge release {run} " not in shown
+    refused = home.run("release", run, *WHY, code=1).stderr
+    assert "portal main, which is still paused" in refused
+    assert "bridge release --portal main" in refused
+    assert state(home, run) == "held"
+
+
+def test_a_portal_that_does_not_exist_is_told_with_those_that_do(home):
+    home.migrate()
+    assert (
+        "there is no portal mian (configured: main)"
+        in home.run("release", "--portal", "mian", *WHY, code=1).stderr
+    )
 
 
 def test_a_paused_portal_is_released_with_what_it_held(home):
@@ -98,6 +119,7 @@ def test_a_restore_that_is_declared_holds_every_unfinished_run_until_it_is_relea
         run = ledger.arrive("jira-approved.json")["runs"][0]
     assert home.run("declare-restored").stdout == "runs held: 1\n"
     assert home.json("runs", "show", run)["run"]["reason"] == Reason.RESTORED
+    assert "bridge release --restored --reason TEXT" in home.run("runs", run).stdout
     assert home.run("release", "--restored", *WHY).stdout == "runs queued: 1\n"
     assert state(home, run) == "queued"
 

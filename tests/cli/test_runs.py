@@ -30,7 +30,24 @@ def test_listing_is_what_runs_does_by_itself(home):
     with home.ledger() as ledger:
         ledger.arrive("jira-approved.json")
     assert home.run("runs").stdout == home.run("runs", "list").stdout
-    assert "show" in home.run("runs", "--help").stdout
+    told = home.run("runs", "--help").stdout
+    assert "show" in told
+    assert "--state" in told
+
+
+def test_an_identifier_after_runs_shows_that_run(home):
+    with home.ledger() as ledger:
+        run = ledger.arrive("jira-approved.json")["runs"][0]
+    assert home.run("runs", run).stdout == home.run("runs", "show", run).stdout
+    assert "there is no run lsit" in home.run("runs", "lsit", code=1).stderr
+
+
+def test_the_case_of_a_key_does_not_matter(home):
+    with home.ledger() as ledger:
+        run = ledger.arrive("jira-approved.json")["runs"][0]
+    assert f"run {run} is queued" in home.run("why", "sup-101").stdout
+    assert [one["id"] for one in home.json("runs", "--ticket", "sup-101")] == [run]
+    assert len(home.json("deliveries", "--ticket", "Sup-101")) == 1
 
 
 def test_nothing_is_cut_and_no_colours_go_into_a_pipe(home, ended):
@@ -81,6 +98,7 @@ def test_a_ticket_cannot_steer_the_terminal(home):
         "[red]auto-remediate[/red]",
         "\u202eevil",
     ]
+    payload["issue"]["fields"]["status"]["name"] = "Approved"
     payload["changelog"]["items"][0]["toString"] = "Approved"
     with home.ledger() as ledger:
         ledger.arrive(payload)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.models import Run
+from bridge.models import CallResult, CallState, Run, RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,6 +124,18 @@ def test_a_run_shows_its_whole_story(web: Any, run: Run) -> None:
     assert "192.0.2.7" not in text
 
 
+def test_an_unknown_run_shows_the_commands_that_end_it(
+    web: Any, sender: Any, work: Callable[..., Run]
+) -> None:
+    _, body = sender.created(
+        customfield_10050={"value": "Clear Teams cache"}, customfield_10051="WS-ABC-12345"
+    )
+    web.post(body)
+    run = work(web.ledger, CallResult(state=CallState.UNKNOWN, status=None, outcomes=()), RunState.UNKNOWN)
+    text = Elements(web.get(f"/runs/{run.id}").text).text
+    assert f"bridge resolve {run.id} --not-ran --send-again --attempt 1 --reason TEXT" in text
+
+
 def test_a_delivery_shows_what_every_mapping_decided_and_what_it_saw(web: Any, run: Run) -> None:
     response = web.get(f"/deliveries/{run.delivery}")
     text = Elements(response.text).text
@@ -132,6 +144,18 @@ def test_a_delivery_shows_what_every_mapping_decided_and_what_it_saw(web: Any, r
         text.split()
     )
     assert f'href="/runs/{run.id}"' in response.text
+
+
+def test_a_delivery_is_called_the_same_in_the_list_and_on_its_page(web: Any, run: Run) -> None:
+    for path in (f"/?ticket={run.ticket.key}", f"/deliveries/{run.delivery}"):
+        text = Elements(web.get(path).text).text
+        assert "matched" in text, path
+        assert "evaluated" not in text, path
+
+
+def test_a_badge_does_not_stick_to_the_text_beside_it(web: Any, run: Run) -> None:
+    for path in (f"/deliveries/{run.delivery}", f"/runs/{run.id}"):
+        assert not re.search(r"</span><span class=\"(shown|wanted)", web.get(path).text), path
 
 
 def test_the_lists_can_be_narrowed_to_a_ticket_and_a_state(web: Any, run: Run) -> None:
