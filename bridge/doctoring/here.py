@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from bridge import open_files as limits
 from bridge.bootstrap import check_files, open_ledger
+from bridge.doctoring import work
 from bridge.doctoring.findings import Finding, bad, good, warning
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 from bridge.ledger import Ledger, Tx, in_force, queries
 from bridge.mapping.language import MappingSet
 from bridge.settings import Settings
+from bridge.undertaking import DEAD_AFTER_BEATS
 
 SLOW_COMMIT_SECONDS = 0.5
 _READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
@@ -69,7 +71,7 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         return
     opened.start()
     try:
-        yield from _try(opened)
+        yield from _try(opened, DEAD_AFTER_BEATS * settings.beat_seconds)
     finally:
         opened.stop()
 
@@ -87,13 +89,13 @@ def _readers(file: Path) -> Iterator[Finding]:
         )
 
 
-def _try(opened: Ledger) -> Iterator[Finding]:
+def _try(opened: Ledger, worker_seconds: float) -> Iterator[Finding]:
     began = time.monotonic()
     try:
         opened.write(_probe)
         seconds = time.monotonic() - began
         yield from _committed(seconds)
-        yield from _standing(opened)
+        yield from _standing(opened, worker_seconds)
     except BridgeError as error:
         yield bad(
             "ledger", f"nothing could be committed ({error})", "check its disk, its rights and its load"
@@ -108,7 +110,7 @@ def _committed(seconds: float) -> Iterator[Finding]:
         yield good("ledger", detail)
 
 
-def _standing(opened: Ledger) -> Iterator[Finding]:
+def _standing(opened: Ledger, worker_seconds: float) -> Iterator[Finding]:
     set_hash = opened.read(in_force.mapping_set_in_force)
     if set_hash is None:
         yield warning(
@@ -116,7 +118,9 @@ def _standing(opened: Ledger) -> Iterator[Finding]:
         )
     else:
         yield good("mapping set", f"{set_hash[:12]} is in force")
-    for pause in opened.read(queries.figures).pauses:
+    figures = opened.read(queries.figures)
+    yield from work.examine(figures, worker_seconds=worker_seconds)
+    for pause in figures.pauses:
         yield warning(
             f"portal {pause.portal}",
             f"is paused ({pause.reason}), nothing is sent",

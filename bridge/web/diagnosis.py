@@ -87,7 +87,7 @@ def diagnose(
             at=figures.now,
         )
     )
-    checks.append(_count("workers:alive", snapshot.workers, warns=snapshot.workers == 0))
+    checks.append(_workers(snapshot.workers))
     checks += _mapping_sets(figures, has_mapping_set)
     checks += _queue(figures)
     checks += _runs(figures)
@@ -100,6 +100,15 @@ def diagnose(
 def _count(name: str, value: int, *, warns: bool = False, component: str | None = None) -> Check:
     status = Health.WARN if warns else Health.PASS
     return Check(name=name, status=status, value=value, component=component)
+
+
+def _workers(alive: int) -> Check:
+    return Check(
+        name="workers:alive",
+        status=Health.PASS if alive else Health.WARN,
+        value=alive,
+        output=None if alive else "nothing is sent and no comment is written: start `bridge worker`",
+    )
 
 
 def _mapping_sets(figures: Figures, has_mapping_set: bool) -> Iterator[Check]:
@@ -141,6 +150,7 @@ def _age(name: str, now: datetime, since: datetime | None, limit: timedelta) -> 
 
 def _runs(figures: Figures) -> Iterator[Check]:
     states = dict(figures.runs)
+    yield _count("runs:sending", states.get(RunState.SENDING, 0))
     for state in (RunState.UNKNOWN, RunState.HELD):
         count = states.get(state, 0)
         yield _count(f"runs:{state}", count, warns=count > 0)

@@ -172,3 +172,18 @@ def test_the_number_of_live_mappings_is_told(home):
     file.write_text(file.read_text().replace("mode: live", "mode: shadow"))
     findings_of_files = [one["detail"] for one in home.json("doctor") if one["subject"] == "mapping files"]
     assert "4 mappings (3 live)" in findings_of_files[0]
+
+
+def test_what_waits_for_a_person_and_a_missing_worker_are_told(home):
+    home.migrate()
+    seen = found(home)
+    assert seen["workers", "warning"]["way_out"] == "run `bridge worker`"
+    assert ("runs", "good") in seen
+    assert ("comments", "good") in seen
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        ledger.lose_answer()
+    seen = found(home)
+    assert seen["runs", "warning"]["detail"] == "1 unknown"
+    assert "bridge runs --state unknown" in seen["runs", "warning"]["way_out"]
+    assert ("workers", "good") in seen

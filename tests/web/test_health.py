@@ -130,6 +130,13 @@ def test_what_is_over_or_may_still_be_well_does_not_warn(given: dict[str, Any]) 
     assert diagnosed(**given) == (Health.PASS, {})
 
 
+def test_no_worker_is_told_with_the_way_out_and_calls_under_way_are_counted() -> None:
+    snapshot = Snapshot(figures=figures(runs=((RunState.SENDING, 3),)), workers=0, age=0.5)
+    checks = {check.name: check for check in diagnose(snapshot, commit_age=1.0, has_mapping_set=True)}
+    assert "start `bridge worker`" in str(checks["workers:alive"].output)
+    assert (checks["runs:sending"].status, checks["runs:sending"].value) == (Health.PASS, 3)
+
+
 def test_a5_not_ready_says_why() -> None:
     reasons = not_ready(commits=False, has_mapping_set=False)
     assert len(reasons) == 2
