@@ -16,7 +16,8 @@ Path = tuple[str | int, ...]
 # Deeper than any mapping needs; a bound keeps hostile nesting from exhausting the parser's caller.
 _MAX_DEPTH = 50
 
-_PATH_CHARACTERS = re2.compile(r"""\b(?:ticket|fields|change|actor|payload)\.|[\[\]{}"'*&!|>%@`]""")
+# Where a path is, its brackets and quotes are the likeliest to be in YAML's way.
+_PATH = re2.compile(r"""\b(?:ticket|fields|change|actor|payload)\.|"\.[A-Za-z]""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,18 +137,30 @@ def _note(file: str, mark: yaml.Mark | None, text: str, faults: Faults) -> None:
 
 
 def _explain(error: yaml.YAMLError, mark: yaml.Mark | None, text: str) -> str:
-    """Say what YAML could not read, and offer quotes where the line looks like a path or a pattern."""
+    """Say what YAML could not read, and what most likely mends it."""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
     lines = text.splitlines()
-    if mark is not None and any(_looks_like_path(lines, number) for number in (mark.line, mark.line - 1)):
-        return f"YAML cannot read this: {problem} (put the path in quotes)"
-    return f"YAML cannot read this: {problem} (check the indentation and the quotes)"
+    here, column = (_line(lines, mark.line), mark.column) if mark is not None else ("", 0)
+    before = _line(lines, mark.line - 1) if mark is not None else ""
+    return f"YAML cannot read this: {problem} ({_hint(str(problem), here, before, column)})"
 
 
-def _looks_like_path(lines: list[str], number: int) -> bool:
-    if not 0 <= number < len(lines):
-        return False
-    return _PATH_CHARACTERS.search(lines[number].encode("utf-8", "replace").decode()) is not None
+def _hint(problem: str, here: str, before: str, column: int) -> str:
+    """Return the way out for a problem at a column of the line `here`, which follows `before`."""
+    if "escape character" in problem:
+        return "use single quotes, where backslashes stay as they are"
+    if "\t" in here[: column + 1]:
+        return "use spaces, not tabs"
+    if "mapping values" in problem:
+        return "quote the value, it has ': ' in it" if ": " in here[:column] else "check the indentation"
+    if any(_PATH.search(line) for line in (here, before)):
+        return "put the path in quotes"
+    return "check the indentation and the quotes"
+
+
+def _line(lines: list[str], number: int) -> str:
+    """Return a line as text that RE2 takes, empty where there is none."""
+    return lines[number].encode("utf-8", "replace").decode() if 0 <= number < len(lines) else ""
 
 
 def _build(events: Iterator[yaml.Event]) -> tuple[Json, _Spot]:

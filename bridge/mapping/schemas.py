@@ -24,6 +24,7 @@ MAPPINGS = "mappings.schema.json"
 _Error = Any
 
 _INTEGER = re2.compile(r"-?[0-9]{1,9}")
+_WORD = re2.compile(r"[A-Za-z0-9_-]{1,40}")
 _NUMBER = re2.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 _PLAIN_WORDS = {
@@ -168,7 +169,9 @@ def _enumerated(error: _Error, subject: str) -> str:
 def _type(error: _Error, subject: str) -> str:
     wanted: Json = error.validator_value
     names = wanted if isinstance(wanted, list) else [wanted]
-    return f"{subject} must be {_PLAIN_WORDS[names[0]]}, but is {_kind(error.instance)}"
+    found = error.instance
+    way_out = f" (write [{found}])" if names[0] == "array" and _is_text(found, _WORD) else ""
+    return f"{subject} must be {_PLAIN_WORDS[names[0]]}, but is {_kind(found)}{way_out}"
 
 
 def _kind(value: Json) -> str:

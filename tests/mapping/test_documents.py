@@ -62,6 +62,26 @@ def test_a_place_that_is_not_there_is_the_nearest_above() -> None:
         (
             "a: b\n  c: d\n",
             "m.yaml:2:4: YAML cannot read this: mapping values are not allowed in this context "
+            "(check the indentation)",
+        ),
+        (
+            "a: b: c\n",
+            "m.yaml:1:5: YAML cannot read this: mapping values are not allowed in this context "
+            "(quote the value, it has ': ' in it)",
+        ),
+        (
+            'a: "WS-\\d"\n',
+            "m.yaml:1:8: YAML cannot read this: found unknown escape character "
+            "(use single quotes, where backslashes stay as they are)",
+        ),
+        (
+            "a:\n\t- b\n",
+            "m.yaml:2:1: YAML cannot read this: found character that cannot start any token "
+            "(use spaces, not tabs)",
+        ),
+        (
+            "a:\n  - b\n c: d\n",
+            "m.yaml:3:2: YAML cannot read this: did not find expected key "
             "(check the indentation and the quotes)",
         ),
         ("[" * 60, "m.yaml:1:51: more than 50 levels deep (no mapping needs that)"),

@@ -35,7 +35,7 @@ FAULTS = [
     ("[created, updated]", "[created, update]", "5:23: this entry cannot be 'update' (did you mean 'updated'?)"),
     ("[created, updated]", "[]", "5:13: 'events' is an empty list (add an entry)"),
     ("[created, updated]", "[created, created]", "5:13: 'events' has the same entry twice (remove one)"),
-    ("[created, updated]", "created", "5:13: 'events' must be a list, but is 'created'"),
+    ("[created, updated]", "created", "5:13: 'events' must be a list, but is 'created' (write [created])"),
     ("ticket.project", "ticket.lables", "7:16: unknown field 'ticket.lables' (did you mean 'ticket.labels'?)"),
     (
         "ticket.project",
@@ -104,7 +104,7 @@ FAULTS = [
     (
         "equals: SUP",
         "matches: 'a(?=b)'",
-        "8:18: 'a(?=b)' is not a regular expression of RE2: invalid perl operator: (?= (correct it)",
+        "8:18: 'a(?=b)' is not a regular expression of RE2: invalid perl operator: (?= (RE2 has no look-ahead or look-behind; use 'not:')",
     ),
     ("equals: SUP", "exists: yes", "8:17: 'exists' must be true or false, but is 'yes'"),
     (
