@@ -14,7 +14,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import PART, RESULT, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import calls, pauses, runs
+from bridge.ledger.tables import calls, is_in, pauses, runs
 from bridge.ledger.working import ENDED, calls_of, give_back, paused
 from bridge.models import (
     Call,
@@ -39,7 +39,7 @@ _CALL: Final = update(calls).where(
     calls.c.attempt == bindparam("of_attempt"),
 )
 _UNANSWERED: Final = _CALL.where(
-    calls.c.state.in_((CallState.INTENDED, CallState.UNKNOWN)), calls.c.result.is_(None)
+    is_in(calls.c.state, CallState.INTENDED, CallState.UNKNOWN), calls.c.result.is_(None)
 ).returning(calls.c.run)
 _PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
 _RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
@@ -49,7 +49,7 @@ _OWN_RUN: Final = _RUN.where(
 _OWNED: Final = select(runs.c.id).where(
     runs.c.id == bindparam("of_run"),
     runs.c.owner == bindparam("of_owner"),
-    runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+    is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
 )
 
 
