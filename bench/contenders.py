@@ -146,7 +146,9 @@ def _bridge_environment(port: int, upstream_port: int, database: str) -> dict[st
         "DATABASE_URL": database,
         "MAPPINGS": str(ROOT / "bench" / "mappings"),
         "BIND": f"127.0.0.1:{port}",
+        # As many threads as the handwritten version has, which calls and comments with the same ones.
         "MAX_IN_FLIGHT": "128",  # 64 for each of the two portals
+        "COMMENT_SENDERS": "32",
         "WEB_WORKERS": str(WEB_WORKERS),
         "WEB_THREADS": str(WEB_THREADS),
         "SOURCES__JIRA__KIND": "jira",
