@@ -10,7 +10,7 @@ from bridge.cli.options import json_option
 from bridge.cli.showing import as_json, line
 from bridge.doctoring import Finding, State, examine
 
-_MARKS = {State.GOOD: "good   ", State.WARNING: "look   ", State.BAD: "FIX    "}
+_MARKS = {State.GOOD: "good   ", State.NOTE: "note   ", State.WARNING: "look   ", State.BAD: "FIX    "}
 
 
 @click.command()

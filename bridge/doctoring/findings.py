@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from bridge.errors import Reason
 from bridge.models import HttpResponse
@@ -29,8 +30,17 @@ _WAYS_OUT = {
 _OTHERWISE = "check that {address} is the right system, and what a proxy makes of its answers"
 
 
+# What the transport names by the kinds of its errors, in words; the first that occurs is the cause.
+_CAUSES = (
+    ("ConnectionRefusedError", "connection refused at {host}:{port}"),
+    ("NameResolutionError", "no such host {host}"),
+    ("gaierror", "no such host {host}"),
+)
+
+
 class State(StrEnum):
     GOOD = "good"
+    NOTE = "note"
     WARNING = "warning"
     BAD = "bad"
 
@@ -50,6 +60,11 @@ def good(subject: str, detail: str) -> Finding:
     return Finding(subject=subject, state=State.GOOD, detail=detail)
 
 
+def note(subject: str, detail: str) -> Finding:
+    """Return what could not be tried, so that nobody takes it for good."""
+    return Finding(subject=subject, state=State.NOTE, detail=detail)
+
+
 def warning(subject: str, detail: str, way_out: str) -> Finding:
     """Return a finding to look at, with which the bridge works."""
     return Finding(subject=subject, state=State.WARNING, detail=detail, way_out=way_out)
@@ -61,11 +76,22 @@ def bad(subject: str, detail: str, way_out: str) -> Finding:
 
 
 def failure(
-    subject: str, reason: Reason, detail: str, *, settings: str, address: str = "BASE_URL"
+    subject: str, reason: Reason, detail: str, *, settings: str, url: str, address: str = "BASE_URL"
 ) -> Finding:
-    """Return a failed request; `settings` and `address` name the variables of its other side."""
+    """Return a failed request to `url`; `settings` and `address` name the variables of its other side."""
+    detail = _in_words(detail, url)
     way_out = _WAYS_OUT.get(reason, _OTHERWISE)
     return bad(subject, f"{detail} ({reason})", way_out.format(settings=settings, address=settings + address))
+
+
+def _in_words(detail: str, url: str) -> str:
+    """Say the cause of a detail such as `no answer: KIND from KIND`, where it is a common one."""
+    place = urlsplit(url)
+    port = place.port or (443 if place.scheme == "https" else 80)
+    for kind, words in _CAUSES:
+        if kind in detail:
+            return f"{detail.partition(': ')[0]}: {words.format(host=place.hostname, port=port)}"
+    return detail
 
 
 def clock(subject: str, response: HttpResponse, now: Callable[[], datetime]) -> Finding | None:

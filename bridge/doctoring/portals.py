@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from bridge.connections import Portal
-from bridge.doctoring.findings import Finding, bad, clock, failure, good, warning
+from bridge.doctoring.findings import Finding, bad, clock, failure, good, note, warning
 from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
 from bridge.models import DeviceKey, Engine, HttpResponse, PortalName
@@ -26,10 +26,12 @@ def examine(
     """Yield what is found at the portal, then at each connected Engine."""
     config = portal.config
     subject, settings = f"portal {config.name}", f"BRIDGE_PORTALS__{config.name.upper()}__"
-    response = portal.transport.send(engines.list_request(config), deadline=ANSWER_SECONDS)
+    request = engines.list_request(config)
+    response = portal.transport.send(request, deadline=ANSWER_SECONDS)
     listed = engines.read_list(response)
     if isinstance(listed, LookupFailure):
-        yield failure(subject, listed.reason, f"its Engines: {listed.detail}", settings=settings)
+        detail = f"its Engines: {listed.detail}"
+        yield failure(subject, listed.reason, detail, settings=settings, url=request.url)
         return
     connected = tuple(engine for engine in listed if engine.connected)
     yield _connected(subject, listed, connected)
@@ -41,7 +43,7 @@ def examine(
         return
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         yield from pool.map(lambda engine: _query(portal, engine, settings), connected)
-    yield good(subject, "not tried: whether remote actions may be run, as that cannot be asked")
+    yield note(subject, "not tried: whether remote actions may be run, as that cannot be asked")
 
 
 def _connected(subject: str, listed: tuple[Engine, ...], connected: tuple[Engine, ...]) -> Finding:
@@ -99,7 +101,6 @@ def _query(portal: Portal, engine: Engine, settings: str) -> Finding:
     response = portal.transport.send(request, deadline=ANSWER_SECONDS)
     answer = nxql.read_devices(response, name=NOBODYS_NAME, engine=engine)
     if isinstance(answer, LookupFailure):
-        return failure(
-            subject, answer.reason, f"its queries: {answer.detail}", settings=settings, address="NXQL_URL"
-        )
+        detail = f"its queries: {answer.detail}"
+        return failure(subject, answer.reason, detail, settings=settings, url=request.url, address="NXQL_URL")
     return good(subject, "answers queries")

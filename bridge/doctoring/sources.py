@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from bridge.connections import Source
-from bridge.doctoring.findings import Finding, clock, failure, good, warning
+from bridge.doctoring.findings import Finding, clock, failure, good, note, warning
 from bridge.models import HttpRequest, HttpResponse, NoResponse, NotPosted
 from bridge.ticketing.jira import Jira
 from bridge.ticketing.jira import permissions as jira_permissions
@@ -21,13 +21,18 @@ def examine(source: Source, *, now: Callable[[], datetime]) -> Iterator[Finding]
     """Yield what is found; where nobody answers, nothing further is asked."""
     system = source.system
     subject, settings = f"source {system.source}", f"BRIDGE_SOURCES__{system.source.upper()}__"
-    response = _ask(source, system.account_request())
+    request = system.account_request()
+    response = _ask(source, request)
     if isinstance(response, NoResponse):
-        yield failure(subject, response.reason, f"no answer: {response.detail}", settings=settings)
+        yield failure(
+            subject, response.reason, f"no answer: {response.detail}", settings=settings, url=request.url
+        )
         return
     account = system.read_account(response)
     if isinstance(account, NotPosted):
-        yield failure(subject, account.reason, f"our account: {account.detail}", settings=settings)
+        yield failure(
+            subject, account.reason, f"our account: {account.detail}", settings=settings, url=request.url
+        )
         return
     yield good(subject, f"our account is {account.name or account.login or account.email or account.id}")
     skew = clock(subject, response, now)
@@ -40,13 +45,18 @@ def examine(source: Source, *, now: Callable[[], datetime]) -> Iterator[Finding]
 
 
 def _jira(source: Source, system: Jira, subject: str, settings: str) -> Iterator[Finding]:
-    response = _ask(source, jira_permissions.request(system.config))
+    request = jira_permissions.request(system.config)
+    response = _ask(source, request)
     if isinstance(response, NoResponse):
-        yield failure(subject, response.reason, f"permissions: {response.detail}", settings=settings)
+        yield failure(
+            subject, response.reason, f"permissions: {response.detail}", settings=settings, url=request.url
+        )
         return
     lacking = jira_permissions.read_lacking(response)
     if isinstance(lacking, NotPosted):
-        yield failure(subject, lacking.reason, f"permissions: {lacking.detail}", settings=settings)
+        yield failure(
+            subject, lacking.reason, f"permissions: {lacking.detail}", settings=settings, url=request.url
+        )
     elif lacking:
         yield warning(
             subject,
@@ -60,9 +70,16 @@ def _jira(source: Source, system: Jira, subject: str, settings: str) -> Iterator
 def _servicenow(source: Source, system: ServiceNow, subject: str, settings: str) -> Iterator[Finding]:
     readable: list[str] = []
     for table in system.config.tables:
-        response = _ask(source, servicenow_permissions.request(system.config, table))
+        request = servicenow_permissions.request(system.config, table)
+        response = _ask(source, request)
         if isinstance(response, NoResponse):
-            yield failure(subject, response.reason, f"table {table}: {response.detail}", settings=settings)
+            yield failure(
+                subject,
+                response.reason,
+                f"table {table}: {response.detail}",
+                settings=settings,
+                url=request.url,
+            )
             continue
         refusal = servicenow_permissions.read_refusal(response)
         if refusal is None:
@@ -74,7 +91,8 @@ def _servicenow(source: Source, system: ServiceNow, subject: str, settings: str)
                 f"give our account the right, or take the table out of {settings}TABLES",
             )
     if readable:
-        yield good(subject, f"may read {', '.join(readable)}; writing cannot be tried without doing it")
+        yield good(subject, f"may read {', '.join(readable)}")
+    yield note(subject, "not tried: whether our account may write, as that cannot be tried without doing it")
 
 
 def _ask(source: Source, request: HttpRequest) -> HttpResponse | NoResponse:

@@ -88,6 +88,25 @@ def test_what_is_broken_is_named_with_its_way_out(home, changes, subject, way_ou
     assert "canary" not in result.output
 
 
+def test_nobody_at_an_address_is_told_in_words(home):
+    home.migrate()
+    home.write_settings(
+        BRIDGE_PORTALS__MAIN__BASE_URL="http://127.0.0.1:1",
+        BRIDGE_SOURCES__JIRA__BASE_URL="http://127.0.0.1:1",
+    )
+    text = home.run("doctor", code=1).stdout
+    assert "FIX    portal main: its Engines: connection refused at 127.0.0.1:1 (not_connected)" in text
+    assert "FIX    source jira: no answer: connection refused at 127.0.0.1:1 (not_connected)" in text
+    assert "Error" not in text
+
+
+def test_what_cannot_be_tried_is_not_called_good(home):
+    home.migrate()
+    text = home.run("doctor").stdout
+    assert "note   portal main: not tried: whether remote actions may be run" in text
+    assert "note   source servicenow: not tried: whether our account may write" in text
+
+
 def test_mapping_files_that_cannot_be_used_are_broken(home):
     home.migrate()
     file = home.folder / "mappings" / "jira-office-repair.yaml"
