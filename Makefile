@@ -34,7 +34,10 @@ run: $(VENV)/.run ## Run the real thing, web and worker, with the settings of .e
 	$(BIN)/gunicorn app:app & web=$$!; \
 	$(PYTHON) -m bridge worker & worker=$$!; \
 	while kill -0 $$web 2>/dev/null && kill -0 $$worker 2>/dev/null; do sleep 1; done; \
-	echo 'The web process or the worker has ended; its last lines above say why.' >&2; exit 1
+	if kill -0 $$web 2>/dev/null; then ended=worker; pid=$$worker; other=$$web; \
+	else ended='web process'; pid=$$web; other=$$worker; fi; \
+	code=0; wait $$pid || code=$$?; kill $$other 2>/dev/null; wait $$other; \
+	echo "The $$ended has ended with exit code $$code; its last lines above say why." >&2; exit 1
 
 test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
 	@echo '── format'; $(BIN)/ruff format --check $(CODE)

@@ -35,6 +35,7 @@ KNOWN_KEYS: Final = frozenset(
         "occasion",
         "part",
         "pid",
+        "place",
         "portal",
         "reason",
         "revision",

@@ -3,10 +3,12 @@
 It must not refuse or change anything itself: new files count only once `checking` passed them (A5).
 """
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import structlog
 
@@ -22,6 +24,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 # The fact under which a refused mapping set is remembered until the next one is accepted.
 REFUSED_FACT = "mapping_set_refused"
+# The file, line and column at the beginning of a problem: its words may hold what somebody typed.
+_PLACE: Final = re.compile(r"([^:\n]+:\d+:\d+): ")
 
 
 class Watching:
@@ -103,7 +107,10 @@ class Watching:
                 return
             accepted, texts = self._check(files)
         except ConfigurationError as error:
-            log.error("mappings.refused", count=len(error.problems))  # noqa: TRY400 - no traceback: expected
+            found = _PLACE.match(error.problems[0])
+            log.error(  # noqa: TRY400 - no traceback: expected
+                "mappings.refused", count=len(error.problems), place=found[1] if found else None
+            )
             self._ledger.write(in_force.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
             return
         self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())

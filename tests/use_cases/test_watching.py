@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge import bootstrap
 from bridge.bootstrap import Bridge
@@ -66,6 +67,18 @@ def test_a5_files_that_are_refused_keep_the_old_set_until_they_are_mended(opened
     path.write_text(good.replace("source: jira\n", "source: jira\n", 1) + "\n# mended\n")
     wait_for(lambda: bridge.ledger.read(in_force.get_fact, name=REFUSED_FACT) is None)
     wait_for(lambda: hash_of(bridge) not in {None, first})
+
+
+def test_a5_the_log_says_where_the_first_problem_of_refused_files_is_and_no_more(opened, folder):
+    path = folder / "jira-teams-cache.yaml"
+    path.write_text(path.read_text().replace("action: clear-teams-cache", "action: canary-1b7e"))
+    line = path.read_text().split("action: canary-1b7e")[0].count("\n") + 1
+    with capture_logs() as logged:
+        bridge = opened(MAPPINGS=str(folder))
+        wait_for(lambda: bridge.ledger.read(in_force.get_fact, name=REFUSED_FACT))
+    (refused,) = (entry for entry in logged if entry["event"] == "mappings.refused")
+    assert f"jira-teams-cache.yaml:{line}:" in refused["place"]
+    assert "canary" not in str(refused)
 
 
 def test_a5_every_process_uses_the_set_in_force_also_one_whose_own_files_are_refused(
