@@ -88,7 +88,7 @@ def main() -> None:
 def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender is started")
-    parser.add_argument("--events", type=int, default=800, help="webhooks for each measurement")
+    parser.add_argument("--events", type=int, default=400, help="webhooks for each measurement")
     parser.add_argument("--connections", type=int, default=24, help="kept connections that send them")
     parser.add_argument("--json", action="store_true", help="print every measurement for programs")
     return Options(**vars(parser.parse_args()))
