@@ -258,7 +258,7 @@ def test_s8_stopped_for_so_long_that_it_is_taken_for_dead_a_worker_still_records
     bridge.start_worker("second")
     assert bridge.told(key, "unknown") == ("unknown",)
     bridge.send("worker", signal.SIGCONT)
-    assert bridge.told(key, "unknown", "resolved") == ("unknown", "resolved")
+    assert bridge.told(key, "unknown", "late") == ("unknown", "late")
     assert bridge.story(key).run.state is RunState.ANSWERED
     assert len(sent(bridge)) == 1
     # It noticed that it was declared dead, and works on under another session.

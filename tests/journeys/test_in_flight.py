@@ -98,10 +98,17 @@ def upstream() -> Iterator[Upstream]:
 def ask_for(bridge: Any, number: int, plan: Any) -> None:
     """Accept one run straight into the ledger: webhooks are not what is tried here."""
     ticket = TicketRef(source=SourceName("jira"), uid=f"{number}", key=f"LOAD-{number}")
-    wanted = plan(ticket=ticket, devices=(f"{number:032x}",), by=DeviceKey.UID, occurred_at=datetime.now(UTC))
+    # The mapping and the action are in force here too, or the plan would be withdrawn.
+    wanted = plan(
+        mapping=MappingId("repair-jira"),
+        ticket=ticket,
+        devices=(f"{number:032x}",),
+        by=DeviceKey.UID,
+        occurred_at=datetime.now(UTC),
+    )
     run = accepting.NewRun(
         id=RunId(f"load{number}"),
-        mapping=MappingId("load"),
+        mapping=wanted.mapping,
         mode=Mode.LIVE,
         key="once",
         ticket=ticket,

@@ -169,5 +169,5 @@ def check_comments(bridge: Any) -> None:
         for comment in story.comments:
             assert sum(comment.owed.marker in text for text in texts) == 1, comment.owed.marker
         occasions = {comment.owed.occasion.value for comment in story.comments}
-        wanted = {RunState.ANSWERED: {"answered", "resolved"}, RunState.UNKNOWN: {"unknown"}}
+        wanted = {RunState.ANSWERED: {"answered", "late"}, RunState.UNKNOWN: {"unknown"}}
         assert occasions & wanted.get(story.run.state, {"dead"})
