@@ -154,7 +154,11 @@ class Worker:
             self._ledger.write(working.give_back_unseen, session=session, seen=seen)
         self._claim_in_doubt = True
         claimed = self._ledger.write(
-            working.claim, session=session, allowances=allowances, configured=tuple(connections.portals)
+            working.claim,
+            session=session,
+            allowances=allowances,
+            configured=tuple(connections.portals),
+            most=self._free(),
         )
         self._claim_in_doubt = False
         for run in claimed:
@@ -162,22 +166,30 @@ class Worker:
                 self._in_flight[run.id] = run.plan.portal if run.plan else PortalName("")
             self._senders.submit(self._act, run)
         taken = Counter(run.plan.portal for run in claimed if run.plan)
-        return any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
+        filled = any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
+        return filled or self._free() == 0
 
     def _allowances(self, connections: Connections) -> tuple[Allowance, ...]:
-        """Share the free senders among the portals, so that one that is slow cannot take them all (W4)."""
+        """Say how many runs each portal may have, so that one that is slow cannot take all senders (W4).
+
+        Together they may be more than are free: a portal without work must not keep senders from another. The
+        one with the fewest calls under way comes first.
+        """
+        free = self._free()
         with self._lock:
-            free = self._max_in_flight - len(self._in_flight)
             busy = Counter(self._in_flight.values())
         allowances: list[Allowance] = []
-        for name, portal in connections.portals.items():
+        for name, portal in sorted(connections.portals.items(), key=lambda entry: busy[entry[0]]):
             room = min(free, portal.max_in_flight - busy[name])
             if room > 0 and self._portal_care.takes_work(name):
                 allowances.append(Allowance(portal=name, runs=room))
-                free -= room
         if free > 0:
             allowances.append(Allowance(portal=None, runs=1))
         return tuple(allowances)
+
+    def _free(self) -> int:
+        with self._lock:
+            return self._max_in_flight - len(self._in_flight)
 
     def _act(self, run: Run) -> None:
         try:

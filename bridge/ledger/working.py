@@ -86,11 +86,16 @@ _PAUSED: Final = select(pauses.c.reason).where(pauses.c.portal == bindparam("of_
 
 
 def claim(
-    tx: Tx, *, session: SessionId, allowances: Sequence[Allowance], configured: Sequence[PortalName]
+    tx: Tx,
+    *,
+    session: SessionId,
+    allowances: Sequence[Allowance],
+    configured: Sequence[PortalName],
+    most: int | None = None,
 ) -> tuple[Run, ...]:
-    """Take due runs, the oldest first, never more than the senders that start at once (W4).
+    """Take due runs, the oldest of each portal first, never more than the senders that start at once (W4).
 
-    Runs with a crash behind them are taken one at a time over all workers (W3). A session that was declared
+    `most` bounds all allowances together; without it each stands for itself. Runs with a crash behind them are taken one at a time over all workers (W3). A session that was declared
     dead takes nothing: nobody would look after its runs (W1).
     """
     if not _is_open(tx, session):
@@ -100,8 +105,11 @@ def claim(
         known = allowance.portal is not None
         portals = (allowance.portal,) if known else tuple(configured)
         due = {"the_portals": portals, "now": tx.now}
-        taken = _take(tx, session, due, known=known, suspect=False, most=allowance.runs)
-        if len(taken) < allowance.runs:
+        room = allowance.runs if most is None else min(allowance.runs, most - len(claimed))
+        if room <= 0:
+            continue
+        taken = _take(tx, session, due, known=known, suspect=False, most=room)
+        if len(taken) < room:
             taken += _take_suspect(tx, session, due, known=known)
         claimed += taken
     return tuple(claimed)

@@ -175,3 +175,21 @@ def test_w7_a_run_whose_call_is_open_ends_unknown_not_held(
     ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
     assert ledger.write(sessions.hold_everything) == 0
     assert run_of(ledger, "r1").state is RunState.SENDING
+
+
+def test_w4_all_portals_together_get_no_more_than_is_free_and_the_last_is_not_forgotten(
+    ledger, open_session, accept, make_run, make_plan
+):
+    session = open_session("s1")
+    portals = tuple(PortalName(name) for name in ("emea", "us", "apac"))
+    for number in range(6):
+        plan = make_plan(portal=portals[2] if number < 4 else portals[0], mapping=f"m{number}")
+        accept(make_run(f"r{number}", plan=plan))
+    claim = {
+        "session": session,
+        "allowances": tuple(Allowance(portal=portal, runs=4) for portal in portals),
+        "configured": portals,
+        "most": 4,
+    }
+    first = ledger.write(working.claim, **claim)
+    assert sorted(run.plan.portal for run in first) == ["apac", "apac", "emea", "emea"]
