@@ -96,8 +96,8 @@ def claim(
     """Take due runs, the oldest of each portal first, never more than the senders that start at once (W4).
 
     `most` bounds all allowances together; without it each stands for itself. Runs with a crash behind them
-    are taken one at a time over all workers (W3). A session that was declared dead takes nothing: nobody would
-    look after its runs (W1).
+    are taken one at a time over all workers (W3). A session that was declared dead takes nothing: nobody
+    would look after its runs (W1).
     """
     if not _is_open(tx, session):
         return ()
