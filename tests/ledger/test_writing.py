@@ -2,8 +2,10 @@
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from sqlalchemy import event, text
 
@@ -69,6 +71,29 @@ def test_w6_postgresql_is_set_to_keep_what_it_committed(postgresql):
     with engine.connect() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
     engine.dispose()
+
+
+def set_fsync(server, value):
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET fsync = {value}")
+        connection.execute("SELECT pg_reload_conf()")
+    for _ in range(100):
+        with psycopg.connect(server) as connection:
+            if connection.execute("SHOW fsync").fetchone()[0] == value:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not take fsync={value}")
+
+
+def test_w6_a_postgresql_server_that_may_lose_what_it_committed_is_refused(postgresql):
+    set_fsync(postgresql, "off")
+    engine = connecting.open_database(postgresql)
+    try:
+        with pytest.raises(LedgerUnavailable, match="fsync=off"):
+            migrating.require_schema(engine)
+    finally:
+        set_fsync(postgresql, "on")
+        engine.dispose()
 
 
 def test_a_locked_database_is_told_within_the_time_and_does_not_stop_reads(tmp_path, clock):
