@@ -112,7 +112,7 @@ def test_a1_another_identifier_with_the_same_change_is_another_delivery_and_no_s
     payload = sample("jira-approved")
     assert len(door.send(payload).body["runs"]) == 1
     replayed = door.send(payload)
-    assert (replayed.body["status"], replayed.body["runs"]) == ("accepted", [])
+    assert (replayed.body["reason"], replayed.body["runs"]) == (Reason.ALREADY_SERVED, [])
     assert len(door.runs()) == 1
 
 
