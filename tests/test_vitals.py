@@ -116,6 +116,7 @@ def test_while_the_database_is_locked_only_the_age_grows_and_refusals_are_kept(
     vitals = Vitals(ledger=ledger, sources=lambda: (JIRA,), monotonic=seconds, worker_seconds=30)
     vitals.start()
     soon(vitals.commits)
+    soon(vitals.snapshot)
     other = sqlite3.connect(tmp_path / "bridge.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     vitals.note_refusal(JIRA, Reason.BAD_SIGNATURE)
