@@ -322,6 +322,15 @@ class Installation:
         self.soon(lambda: set(occasions) <= set(posted()), seconds=seconds)
         return posted()
 
+    def deliveries(self, key: str) -> list[Any]:
+        """Return every try of the webhooks about a Jira issue that were sent to this bridge."""
+        here = self.webhook_url("")
+        return [
+            each
+            for each in self.jira.deliveries()
+            if each["url"].startswith(here) and f'"{key}"' in each["body"]
+        ]
+
     def comments(self, key: str) -> list[Any]:
         """Return the comments of a Jira issue as Jira holds them."""
         return [comment for comment in self.jira.comments() if comment["issue"] == key]

@@ -61,7 +61,7 @@ def test_sigterm_of_the_web_process_answers_the_delivery_that_it_is_committing(b
         threading.Event().wait(0.5)
     sender.join(20)
     assert bridge.terminate("web") == 0
-    tries = [each["status"] for each in bridge.jira.deliveries() if f'"{key}"' in each["body"]]
+    tries = [each["status"] for each in bridge.deliveries(key)]
     assert tries == [200]
     assert bridge.told(key, "answered") == ("answered",)
 
