@@ -16,7 +16,7 @@ from bridge.models import CommentState, DeliveryState, RunState
 pytestmark = pytest.mark.journey
 
 TICKETS = 60
-CHAOS_SECONDS = 20.0
+CHAOS_SECONDS = 15.0
 RUN = "/api/remoteaction/v2/run"
 COMMENT = {"method": "POST", "path": "*/comment"}
 SETTLED = {RunState.ANSWERED, RunState.UNKNOWN, RunState.DEAD}
