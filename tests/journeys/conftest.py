@@ -335,7 +335,7 @@ class Installation:
         """Return the comments of a Jira issue as Jira holds them."""
         return [comment for comment in self.jira.comments() if comment["issue"] == key]
 
-    def soon(self, condition: Callable[[], Any], *, seconds: float = 20) -> None:
+    def soon(self, condition: Callable[[], Any], *, seconds: float = 60) -> None:
         ends = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > ends:
