@@ -15,7 +15,7 @@ CODE := bridge tests app.py gunicorn.conf.py $(wildcard bench)
 BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
 # uv, as a tool in an environment of its own, chooses versions for every platform at once.
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links --upgrade
+	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
 .PHONY: help demo run test bench format docs browser lock clean
 
