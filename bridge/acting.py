@@ -13,7 +13,7 @@ import structlog
 from bridge import comments, consequences, retries
 from bridge.connections import Connections, Portal
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, Tx, late, sending, sessions, working
+from bridge.ledger import Ledger, late, sending, sessions
 from bridge.ledger.sending import Admission, Next
 from bridge.mapping.language import MappingSet
 from bridge.mapping.withdrawing import withdrawn
@@ -21,6 +21,7 @@ from bridge.models import (
     Call,
     CallResult,
     CallState,
+    EngineUid,
     HttpResponse,
     NoResponse,
     Occasion,
@@ -35,7 +36,7 @@ from bridge.nexthink import act
 from bridge.nexthink.resolution import parts as split_into_parts
 from bridge.policy import Verdict
 from bridge.resolving import Later, Resolving
-from bridge.setting_aside import SettingAside
+from bridge.setting_aside import SettingAside, Trips
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Acting:
         mapping_set: Callable[[], MappingSet | None],
         noted: Callable[[PortalName, CallResult], None],
         stopping: Callable[[], bool],
+        trips: Trips,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -81,7 +83,7 @@ class Acting:
         self._noted = noted
         self._stopping = stopping
         self._recording = threading.BoundedSemaphore(RECORDED_AT_ONCE)
-        self._aside = SettingAside(ledger=ledger, connections=connections)
+        self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
 
     def act(self, run: Run) -> None:
         """Take a claimed run as far as it goes now; every way out leaves it in a recorded state."""
@@ -109,7 +111,9 @@ class Acting:
             self._aside.give_back(run, timedelta(minutes=1), Reason.UNKNOWN_SOURCE)
             return
         try:
-            calls, paused = self._ledger.read(_standing, run=run, portal=plan.portal)
+            calls, ruling = self._ledger.read(
+                sending.first_look, run=run, engine_names=self._engine_names(plan)
+            )
         except LedgerUnavailable:
             self._aside.give_back(run, timedelta(seconds=5), Reason.LEDGER_UNAVAILABLE)
             return
@@ -119,12 +123,15 @@ class Acting:
         elif portal is None:
             problem = Problem(reason=Reason.NO_PORTAL, place="portal", detail=_not_configured(plan))
             self._aside.refuse(run, problem, calls)
-        elif paused is not None:
-            self._aside.hold(run, paused, calls)
+        elif ruling.verdict is not Verdict.GO:
+            self._aside.ruled_out(run, ruling, calls)
         else:
             parts = () if calls else self._parts(run, plan, portal)
             if parts is not None and self._still_allowed(run, plan, parts, calls):
                 self._send_all(run, plan, portal, parts)
+
+    def _engine_names(self, plan: Plan) -> tuple[tuple[EngineUid, str], ...]:
+        return tuple(self._resolving.engine_names(plan.portal).items())
 
     def _parts(self, run: Run, plan: Plan, portal: Portal) -> tuple[Part, ...] | None:
         """Resolve a plan into its parts; None where the run ended or waits instead."""
@@ -173,7 +180,11 @@ class Acting:
             began = self._boot_clock()
             try:
                 admission = self._ledger.write(
-                    sending.admit, run=run, parts=parts, lasting=timedelta(seconds=lasting)
+                    sending.admit,
+                    run=run,
+                    parts=parts,
+                    lasting=timedelta(seconds=lasting),
+                    engine_names=self._engine_names(plan),
                 )
             except LedgerUnavailable as error:
                 # An intent whose COMMIT raised is never sent, whether it was committed or not (S1).
@@ -181,7 +192,7 @@ class Acting:
                 self._ledger.persist(sending.close_not_sent, run=run, delay=timedelta(seconds=5))
                 return
             if admission.call is None:
-                self._not_admitted(run, admission, first=first)
+                self._not_admitted(run, admission, parts, first=first)
                 return
             following = self._send(run, plan, portal, admission.call, admission.calls, began)
             if following.state is not RunState.SENDING:
@@ -191,16 +202,14 @@ class Acting:
                 return
             parts, first = (), False
 
-    def _not_admitted(self, run: Run, admission: Admission, *, first: bool) -> None:
+    def _not_admitted(self, run: Run, admission: Admission, parts: tuple[Part, ...], *, first: bool) -> None:
         if not first:
             # A part was answered already: the next claim finds what stands in the way, with the run its own.
             self._aside.give_back(run, timedelta(), None)
-        elif admission.verdict is Verdict.HOLD:
-            self._aside.hold(run, Reason.PORTAL_PAUSED, admission.calls)
-        elif admission.verdict is Verdict.EXPIRE:
-            self._aside.expire(run, admission.calls)
-        else:
+        elif admission.ruling.verdict is Verdict.GO:
             self._aside.finish(run, admission.calls)
+        else:
+            self._aside.ruled_out(run, admission.ruling, admission.calls, parts)
 
     def _send(
         self, run: Run, plan: Plan, portal: Portal, call: Call, calls: tuple[Call, ...], began: float
@@ -274,10 +283,6 @@ class Acting:
                 comment=self._aside.owed(run, Occasion.LATE, len(calls), report),
             )
         return following
-
-
-def _standing(tx: Tx, *, run: Run, portal: PortalName) -> tuple[tuple[Call, ...], Reason | None]:
-    return working.calls_of(tx, run=run.id), working.paused(tx, portal=portal)
 
 
 def _not_configured(plan: Plan) -> str:

@@ -6,7 +6,7 @@ It must not construct them; the composition does, and again when a secret file c
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.models import PortalName, SourceName
+from bridge.models import PortalName, SourceName, Trust
 from bridge.nexthink import PortalConfig
 from bridge.ticketing import TicketSystem
 from bridge.transport import Transport
@@ -14,11 +14,17 @@ from bridge.transport import Transport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A ticket system; `max_body_bytes` is the largest webhook body that is taken from it."""
+    """A ticket system; `max_body_bytes` is the largest webhook body that is taken from it.
+
+    `trust` says what of a webhook is believed. `fetch` has the ticket read before it is evaluated although
+    the payload is believed, to fill what the payload lacks; with the doorbell it is always read.
+    """
 
     system: TicketSystem
     transport: Transport
     max_body_bytes: int
+    trust: Trust = Trust.PAYLOAD
+    fetch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,16 @@ States of a run:
 
     queued   -> claimed | cancelled | held (the ledger looks restored)
     claimed  -> queued (worker died or gave back, no call made) | held | expired | refused | dead | sending
+                | cancelled (the ticket is closed or asks for something else now)
                 | answered, unknown (nothing more is sent of a run of which a part was)
     sending  -> answered | refused | unknown | queued (the call is closed not_sent, or Nexthink said "later")
     unknown  -> answered (late answer, or a person says so) | refused (the same, that it did not run)
                 | queued (a new attempt by a person, or it was found out that nothing was sent)
-    held     -> queued | cancelled | answered, unknown (cancelled after a part was sent)
-    answered, refused, expired, cancelled, recorded, dead: ended; what is owed to the ticket is in the outbox
+    answered -> queued (a second send to the Engines that missed it, by a person or the mapping's own count)
+    held     -> queued (released, approved, or the limit's window allows) | cancelled | expired
+                | answered, unknown (cancelled or expired after a part was sent)
+    refused, expired, cancelled, recorded, dead: ended, and answered too until somebody sends it again;
+    what is owed to the ticket is in the outbox
 
 A run of a mapping in mode shadow or announce starts ended as `recorded`, one whose ticket cannot be planned
 as `refused`. A call is one Act request, unique by (run, part, attempt):
@@ -76,9 +80,19 @@ class Visibility(StrEnum):
     PUBLIC = "public"
 
 
+class Trust(StrEnum):
+    """What of a webhook is believed: its payload, or only that something happened to the ticket it names."""
+
+    PAYLOAD = "payload"
+    DOORBELL = "doorbell"
+
+
 class DeviceKey(StrEnum):
+    """What the texts of a plan's `devices` are: names, UIDs, or logins whose devices are looked up."""
+
     NAME = "name"
     UID = "uid"
+    USER = "user"
 
 
 class IfSeveral(StrEnum):
@@ -108,6 +122,41 @@ class EngineCode(StrEnum):
     EXCLUDED = "excluded"
     NO_PERMISSION = "no_permission"
     UNRECOGNISED = "unrecognised"
+
+
+class LimitKind(StrEnum):
+    """What a limit counts in its window: runs, distinct devices, or (cooldown) uses of one device."""
+
+    PER_HOUR = "per_hour"
+    PER_DAY = "per_day"
+    DEVICES_PER_DAY = "devices_per_day"
+    COOLDOWN = "cooldown"
+
+
+class Layer(StrEnum):
+    """Who sets a limit, and so whose runs it counts: all, the action's, or the mapping's."""
+
+    BRIDGE = "bridge"
+    ACTION = "action"
+    MAPPING = "mapping"
+
+
+class PauseScope(StrEnum):
+    """What a pause stops; all but `everything` have a value, `devices` an RE2 pattern for whole names."""
+
+    EVERYTHING = "everything"
+    SOURCE = "source"
+    MAPPING = "mapping"
+    ACTION = "action"
+    PORTAL = "portal"
+    ENGINE = "engine"
+    DEVICES = "devices"
+
+
+class ApprovalState(StrEnum):
+    ASKED = "asked"
+    APPROVED = "approved"
+    DECLINED = "declined"
 
 
 class DeliveryState(StrEnum):
@@ -169,6 +218,8 @@ class Occasion(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     DEAD = "dead"
+    APPROVAL = "approval"
+    APPROVED = "approved"
 
 
 class Tone(StrEnum):
@@ -234,7 +285,9 @@ class Delivery:
 
     `key` is unique within the source: the sender's identifier, else what names the change, else the digest
     of the body. `digest` is the SHA-256 of the raw body in hex. `timed` says that the body (or what is
-    signed) carries the sender's time, so the same body can never be a second event.
+    signed) carries the sender's time, so the same body can never be a second event. `signed` says that the
+    sender's signature covers the body, so that the times in it are the sender's. `recovered` says that no
+    webhook brought it: reconciliation found the ticket changed.
     """
 
     source: SourceName
@@ -243,6 +296,8 @@ class Delivery:
     timed: bool
     payload: Json = field(repr=False)
     received_at: datetime
+    signed: bool = True
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +385,59 @@ class Ignored:
     ticket: TicketRef | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One entry of the history that a ticket system keeps: who changed what, and when by its own clock."""
+
+    key: str
+    at: datetime
+    actor: Person
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedTicket:
+    """A ticket as its system tells it to us now, which is believed whatever a webhook said.
+
+    `created` and `updated` are the system's own times. `history` and `comments` hold what was asked for,
+    the oldest first; `comments` are (id, author, time). `roles` are the people whom an approval rule may
+    name: person, reporter, assignee. `payload` is the system's answer, under the root `payload.`.
+    """
+
+    ref: TicketRef
+    ticket: Ticket
+    fields: Json = field(repr=False)
+    payload: Json = field(repr=False)
+    closed: bool
+    created_at: datetime | None
+    history: tuple[HistoryEntry, ...]
+    comments: tuple[tuple[str, Person, datetime], ...]
+    roles: tuple[tuple[str, Person], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketApproval:
+    """One person's decision in the ticket system's own approvals; `state` ASKED while it is open.
+
+    `final` says that the system as a whole regards the ticket as approved or declined.
+    """
+
+    state: ApprovalState
+    by: Person
+    at: datetime | None
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRead:
+    """A ticket system did not tell what it was asked. `gone`: the ticket does not exist, or not for us."""
+
+    gone: bool
+    reason: Reason
+    detail: str
+    retry_after: timedelta | None = None
+
+
 # ── evaluating ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -369,12 +477,74 @@ class DeviceFence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUser:
+    """Whose devices a plan may reach: the account as Nexthink names it, and how lately it used the device.
+
+    `login` None: the ticket does not say who the person is, so no device is theirs.
+    """
+
+    login: str | None
+    domain: str | None
+    used_within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most `most` of what `kind` counts, within any `window`; a cooldown is one use of a device."""
+
+    kind: LimitKind
+    layer: Layer
+    most: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRule:
+    """When a run needs approval (more devices than `above`), and how the ticket may give it.
+
+    `field` and `becomes` are a change of the ticket that approves; `system` stands for the ticket system's
+    own approvals. With neither only `bridge approve` does. `not_by` are roles of the ticket (person, actor,
+    reporter, assignee) that may not approve; a group that the approver must belong to is `by_group`.
+    """
+
+    above: int
+    expires: timedelta
+    field: str | None = None
+    becomes: str | None = None
+    system: bool = False
+    not_by: tuple[str, ...] = ("person", "actor")
+    by_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendAgain:
+    """How often the bridge itself sends again to the Engines that missed a run, and after which wait."""
+
+    times: int
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBack:
+    """What is changed in the ticket after an outcome; texts as the ticket system shows them."""
+
+    outcome: RunState
+    state: str | None = None
+    assign_to: str | None = None
+    assign_group: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What would be sent for one mapping and one event; `explain` and shadow stop here.
 
     `devices` are names or UIDs as the ticket gave them, unique and in order; `by` says which. `engines` are
     names or UIDs when `engine_choice` is NAMED, else empty. `params` are in the catalogue's order.
-    `max_devices` is the tightest of catalogue, mapping and bridge.
+    `max_devices` is the tightest of catalogue, mapping and bridge; `limits` are those of every layer, and
+    each holds. `requesters` are the ticket's person and whoever made the change: they may not approve.
+    `user` bounds the devices to those of one account. What has a default was added after the first release,
+    so that plans which wait in a ledger can still be read.
     """
 
     mapping: MappingId
@@ -401,6 +571,12 @@ class Plan:
     ticket: TicketRef
     asked_by: str | None
     occurred_at: datetime
+    limits: tuple[Limit, ...] = ()
+    approval: ApprovalRule | None = None
+    requesters: tuple[Person, ...] = ()
+    user: DeviceUser | None = None
+    send_again: SendAgain | None = None
+    after: tuple[WriteBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,6 +705,7 @@ class Run:
     """One action for one ticket. `key` is unique with source, ticket and mapping (rule A2).
 
     `owner` is the worker session that may change it. `crashes` counts sessions that died with it started.
+    `waived` says that a person released it over a limit; `replay_of` is the run that it repeats.
     """
 
     id: RunId
@@ -546,6 +723,43 @@ class Run:
     due_at: datetime
     created_at: datetime
     ended_at: datetime | None
+    waived: bool = False
+    replay_of: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """What is not sent until it is lifted or expires. `detail` is the author's reason, in their words.
+
+    `reason` is BY_OPERATOR for a person's, LIMIT_TRIPPED for the bridge's own, else the answer of the portal
+    that made the bridge pause it (S6). `run` is the run that brought it about.
+    """
+
+    id: int
+    scope: PauseScope
+    value: str
+    reason: Reason
+    author: str | None
+    detail: str | None
+    at: datetime
+    expires_at: datetime | None
+    run: RunId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a run needs before it is sent: bound to the plan by its hash, and to a time.
+
+    `asked_at` is when it was asked for; only what was decided after that counts.
+    """
+
+    run: RunId
+    plan_hash: str
+    state: ApprovalState
+    asked_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from datetime import datetime
 from bridge import comments, consequences
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Ledger, Tx, people, queries, sessions, working
+from bridge.ledger import Ledger, Tx, pausing, people, sessions, working
 from bridge.ledger.people import Act
-from bridge.models import Call, Occasion, PortalName, Run, RunId, RunState
-from bridge.setting_aside import SettingAside
+from bridge.models import Call, Occasion, PauseScope, PortalName, Run, RunId, RunState
+from bridge.setting_aside import SettingAside, Trips
 
 
 def author_here() -> str:
@@ -26,12 +26,17 @@ class Operations:
     """The use cases of people; every one writes who and why into the run's timeline."""
 
     def __init__(
-        self, *, ledger: Ledger, connections: Callable[[], Connections], clock: Callable[[], datetime]
+        self,
+        *,
+        ledger: Ledger,
+        connections: Callable[[], Connections],
+        clock: Callable[[], datetime],
+        trips: Trips,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
         self._clock = clock
-        self._aside = SettingAside(ledger=ledger, connections=connections)
+        self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
 
     def resolve(
         self, run_id: RunId, *, ran: bool, send_again: bool, attempt: int | None, act: Act
@@ -107,7 +112,7 @@ class Operations:
 
     def _is_paused(self, portal: PortalName) -> bool:
         # Of what has been paused and then renamed or removed only the ledger knows.
-        return any(pause.portal == portal for pause in self._ledger.read(queries.figures).pauses)
+        return pausing.holds(self._ledger.read(pausing.standing), PauseScope.PORTAL, portal)
 
     def declare_restored(self) -> int:
         """Hold every unfinished run, after a failover or a restore that the bridge cannot see (W7)."""

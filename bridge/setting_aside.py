@@ -4,26 +4,48 @@ It must not send anything, nor call a run unsent of which a part may have run.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from bridge import comments, consequences
+from bridge.comments import waiting
 from bridge.connections import Connections
 from bridge.errors import Reason
-from bridge.ledger import Ledger, working
-from bridge.models import Call, Occasion, OwedComment, Problem, Report, Run, RunState
+from bridge.ledger import Ledger, Tx, approvals, limits, working
+from bridge.models import (
+    Call,
+    Occasion,
+    OwedComment,
+    Part,
+    PauseScope,
+    Problem,
+    Report,
+    Run,
+    RunState,
+)
+from bridge.policy import Ruling, Verdict, plan_hash, too_old_at
 from bridge.telling import owed
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trips:
+    """How many runs a limit may hold within a window before what it is about is paused."""
+
+    most: int
+    window: timedelta
+
+
 class SettingAside:
     """The ways out of a claim other than sending; `calls` are always all of the run."""
 
-    def __init__(self, *, ledger: Ledger, connections: Callable[[], Connections]) -> None:
+    def __init__(self, *, ledger: Ledger, connections: Callable[[], Connections], trips: Trips) -> None:
         self._ledger = ledger
         self._connections = connections
+        self._trips = trips
 
     def give_back(self, run: Run, delay: timedelta, reason: Reason | None) -> None:
         """Queue a run again."""
@@ -35,11 +57,35 @@ class SettingAside:
         report = comments.refused(run.id, run.plan, problem)
         self._end(run, calls, RunState.REFUSED, problem.reason, Occasion.REFUSED, report, problem.detail)
 
-    def expire(self, run: Run, calls: tuple[Call, ...]) -> None:
-        """End a run that became too old to be sent."""
+    def ruled_out(
+        self, run: Run, ruling: Ruling, calls: tuple[Call, ...], parts: tuple[Part, ...] = ()
+    ) -> None:
+        """Set a run aside as the policy rules; `parts` are those that were not frozen yet."""
+        assert ruling.reason is not None
+        if ruling.verdict is Verdict.HOLD:
+            self.hold(run, ruling, calls)
+        elif ruling.verdict is Verdict.ASK:
+            self.ask(run, parts or tuple({call.part.number: call.part for call in calls}.values()))
+        elif ruling.verdict is Verdict.EXPIRE:
+            self.expire(run, ruling.reason, calls)
+        elif ruling.verdict is Verdict.CANCEL:
+            self.withdraw(run, ruling.reason, None, calls)
+        else:
+            assert ruling.limit is not None
+            detail = f"over {waiting.limit_in_words(ruling.limit)}"
+            self.refuse(run, Problem(reason=ruling.reason, place="devices", detail=detail), calls)
+
+    def expire(self, run: Run, reason: Reason, calls: tuple[Call, ...]) -> None:
+        """End a run that became too old to be sent, or was not approved in time."""
         assert run.plan is not None
-        report = comments.expired(run.id, run.plan)
-        self._end(run, calls, RunState.EXPIRED, Reason.TOO_OLD, Occasion.EXPIRED, report, comments.TOO_OLD)
+        report = waiting.expired(run.id, run.plan, reason)
+        self._end(run, calls, RunState.EXPIRED, reason, Occasion.EXPIRED, report, report.advice[0])
+
+    def withdraw(self, run: Run, reason: Reason, detail: str | None, calls: tuple[Call, ...]) -> None:
+        """Cancel a run that its ticket or its approver does not want any more."""
+        assert run.plan is not None
+        report = waiting.withdrawn(run.id, run.plan, reason, detail)
+        self._end(run, calls, RunState.CANCELLED, reason, Occasion.CANCELLED, report, report.headline)
 
     def bury(self, run: Run, calls: tuple[Call, ...]) -> None:
         """End a run with which worker after worker died (W3)."""
@@ -56,17 +102,25 @@ class SettingAside:
         comment = self.owed(run, consequences.told_as(state), len(calls), report)
         self._ledger.persist(working.end, run=run, state=state, reason=None, detail=None, comment=comment)
 
-    def hold(self, run: Run, reason: Reason, calls: tuple[Call, ...]) -> None:
-        """Hold a run until a person releases its portal, and say so once (S6)."""
+    def hold(self, run: Run, ruling: Ruling, calls: tuple[Call, ...]) -> None:
+        """Hold a run until a person or the time frees it, and say so once (S6, L1)."""
         assert run.plan is not None
-        report = comments.held(run.id, run.plan, reason)
+        report = waiting.held(run.id, run.plan, ruling)
         if consequences.may_have_run(calls):
             report = comments.stopped(run.id, run.plan, calls, (report.headline, *report.advice))
-        comment = self.owed(run, Occasion.HELD, 1, report)
-        self._ledger.persist(
-            working.hold, run=run, reason=Reason.PORTAL_PAUSED, detail=reason.value, comment=comment
+        paused = self._ledger.persist(
+            _hold, run=run, ruling=ruling, trips=self._trips, comment=self.owed(run, Occasion.HELD, 1, report)
         )
-        log.warning("run.held", run=run.id, portal=run.plan.portal, reason=reason)
+        log.warning("run.held", run=run.id, portal=run.plan.portal, reason=ruling.reason)
+        if paused is not None:
+            log.error("limit.tripped", run=run.id, mapping=run.mapping, scope=paused)
+
+    def ask(self, run: Run, parts: tuple[Part, ...]) -> None:
+        """Hold a run until somebody approves exactly this plan, and say what is asked (L3)."""
+        assert run.plan is not None
+        report = waiting.approval_asked(run.id, run.plan, parts)
+        self._ledger.persist(_ask, run=run, parts=parts, comment=self.owed(run, Occasion.APPROVAL, 1, report))
+        log.info("run.approval_asked", run=run.id, mapping=run.mapping)
 
     def owed(self, run: Run, occasion: Occasion, n: int, report: Report) -> OwedComment:
         """Return a report as a comment that is owed to the run's ticket."""
@@ -102,3 +156,31 @@ class SettingAside:
         comment = self.owed(run, occasion, n, report)
         self._ledger.persist(working.end, run=run, state=state, reason=reason, detail=detail, comment=comment)
         log.info("run.ended", run=run.id, state=state, reason=reason)
+
+
+def _hold(tx: Tx, *, run: Run, ruling: Ruling, trips: Trips, comment: OwedComment) -> PauseScope | None:
+    """Hold a run, and pause what a limit is about that holds one run after the other."""
+    assert run.plan is not None
+    assert ruling.reason is not None
+    expiry = too_old_at(run.plan)
+    detail = ruling.limit.kind.value if ruling.limit else ruling.pause.reason.value if ruling.pause else None
+    working.hold(
+        tx,
+        run=run,
+        reason=ruling.reason,
+        detail=detail,
+        due_at=min(ruling.until or expiry, expiry),
+        comment=comment,
+    )
+    if ruling.limit is None:
+        return None
+    return limits.trip(tx, run=run, plan=run.plan, limit=ruling.limit, most=trips.most, window=trips.window)
+
+
+def _ask(tx: Tx, *, run: Run, parts: tuple[Part, ...], comment: OwedComment) -> None:
+    assert run.plan is not None
+    assert run.plan.approval is not None
+    expires_at = min(tx.now + run.plan.approval.expires, too_old_at(run.plan))
+    approvals.ask(tx, run=run.id, plan_hash=plan_hash(run.plan, parts), expires_at=expires_at)
+    # It is due at once: whoever looks at the ticket finds out whether it is approved already.
+    working.hold(tx, run=run, reason=Reason.AWAITING_APPROVAL, detail=None, due_at=tx.now, comment=comment)

@@ -6,13 +6,12 @@ It must not know what an action or a comment is about. Rules W1 and W4.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from bridge.acting import Acting
-from bridge.catching_up import CatchingUp
 from bridge.connections import Connections
 from bridge.errors import LedgerUnavailable
 from bridge.ledger import Ledger, outbox, working
@@ -35,6 +34,7 @@ class Worker:
     """One worker session with its senders; `run` returns once it was told to `stop` and has stopped.
 
     `paused_here` says whether this host may send (BRIDGE_PAUSED, the pause file); comments go on.
+    `background` are the threads beside the beat, by name: each goes on until the event is set.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Worker:
         acting: Acting,
         telling: Telling,
         undertaking: Undertaking,
-        catching_up: CatchingUp,
+        background: Mapping[str, Callable[[threading.Event], None]],
         portal_care: PortalCare,
         paused_here: Callable[[], bool],
         max_in_flight: int,
@@ -58,7 +58,7 @@ class Worker:
         self._acting = acting
         self._telling = telling
         self._undertaking = undertaking
-        self._catching_up = catching_up
+        self._background = background
         self._portal_care = portal_care
         self._paused_here = paused_here
         self._max_in_flight = max_in_flight
@@ -80,8 +80,9 @@ class Worker:
         self._undertaking.open()
         threads = [
             threading.Thread(target=self._beat, name="beat", daemon=True),
-            threading.Thread(
-                target=self._catching_up.run, args=(self._stopping,), name="catching-up", daemon=True
+            *(
+                threading.Thread(target=run, args=(self._stopping,), name=name, daemon=True)
+                for name, run in self._background.items()
             ),
         ]
         for thread in threads:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ from bridge.models import (
     Delivery,
     Ignored,
     Json,
+    Layer,
+    Limit,
+    LimitKind,
     PortalName,
     SourceName,
     TicketEvent,
@@ -41,6 +44,7 @@ from bridge.operations import Operations
 from bridge.portal_care import PortalCare
 from bridge.receiving import Receiving
 from bridge.resolving import Later, Resolving
+from bridge.setting_aside import Trips
 from bridge.settings import LiveSettings, Settings
 from bridge.telling import Telling
 from bridge.transport import boot_clock
@@ -122,7 +126,9 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         watching=watching,
         receiving=receiving,
         resolving=Resolving(connections=watching.connections),
-        operations=Operations(ledger=ledger, connections=watching.connections, clock=utc_now),
+        operations=Operations(
+            ledger=ledger, connections=watching.connections, clock=utc_now, trips=_trips(settings)
+        ),
     )
 
 
@@ -135,6 +141,12 @@ def make_worker(bridge: Bridge) -> Worker:
     paused_here = _paused_here(settings)
     # Chance spreads retries; nothing secret depends on it.
     jitter = random.Random().random  # noqa: S311 - see above
+    catching_up = CatchingUp(
+        ledger=bridge.ledger,
+        connections=connections,
+        accounts=bridge.watching.accounts,
+        receiving=bridge.receiving,
+    )
     return Worker(
         ledger=bridge.ledger,
         connections=connections,
@@ -148,6 +160,7 @@ def make_worker(bridge: Bridge) -> Worker:
             mapping_set=bridge.watching.mapping_set,
             noted=portal_care.note,
             stopping=lambda: stopping.is_set() or paused_here(),
+            trips=_trips(settings),
         ),
         telling=Telling(ledger=bridge.ledger, connections=connections, clock=utc_now, jitter=jitter),
         undertaking=Undertaking(
@@ -157,12 +170,7 @@ def make_worker(bridge: Bridge) -> Worker:
             monotonic=time.monotonic,
             beat_seconds=settings.beat_seconds,
         ),
-        catching_up=CatchingUp(
-            ledger=bridge.ledger,
-            connections=connections,
-            accounts=bridge.watching.accounts,
-            receiving=bridge.receiving,
-        ),
+        background={"catching-up": catching_up.run},
         portal_care=portal_care,
         paused_here=paused_here,
         max_in_flight=settings.max_in_flight,
@@ -196,6 +204,22 @@ def load_context(settings: Settings) -> LoadContext:
         portals=tuple(portal.name for portal in settings.portals),
         max_devices=settings.max_devices,
         max_age=settings.max_age,
+        limits=_own_limits(settings),
+    )
+
+
+def _own_limits(settings: Settings) -> tuple[Limit, ...]:
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    counted = (
+        (LimitKind.PER_HOUR, settings.per_hour, hour),
+        (LimitKind.PER_DAY, settings.per_day, day),
+        (LimitKind.DEVICES_PER_DAY, settings.devices_per_day, day),
+        (LimitKind.COOLDOWN, 1 if settings.cooldown else None, settings.cooldown or day),
+    )
+    return tuple(
+        Limit(kind=kind, layer=Layer.BRIDGE, most=most, window=window)
+        for kind, most, window in counted
+        if most is not None
     )
 
 
@@ -216,6 +240,10 @@ def _probe(resolving: Resolving) -> Callable[[PortalName], Any]:
         return answer.reason if isinstance(answer, Later) else None
 
     return probe
+
+
+def _trips(settings: Settings) -> Trips:
+    return Trips(most=settings.trips, window=settings.trip_window)
 
 
 def _paused_here(settings: Settings) -> Callable[[], bool]:

@@ -5,16 +5,17 @@ may have run (T3).
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
+from bridge.comments.composing import latest, report, sentence, who
 from bridge.comments.masking import mask
 from bridge.comments.wording import (
     CALL_WORDS,
     ENGINE_WORDS,
     ERROR_WORDS,
-    HELD_WORDS,
     NO_WORD,
+    NOT_SAID,
     PROBLEM_WORDS,
     EngineWords,
     Words,
@@ -25,7 +26,6 @@ from bridge.models import (
     CallResult,
     CallState,
     DeliveryId,
-    Device,
     EngineCode,
     EngineOutcome,
     EngineRow,
@@ -40,16 +40,9 @@ from bridge.models import (
 )
 from bridge.ticketing import marks
 
-_SHOWN: Final = 20
-_NOT_SAID: Final = Words(what="No reason is known.", way_out="Give the run id to whoever runs the bridge.")
 _OPEN: Final = frozenset({CallState.UNKNOWN, CallState.INTENDED})
 _EXPLAINED: Final = _OPEN | {CallState.REFUSED, CallState.NOT_SENT}
-_NEVER_SENT: Final = frozenset({CallState.PLANNED, CallState.DROPPED, CallState.NOT_SENT})
-_NOT_TRIED: Final = frozenset({CallState.PLANNED, CallState.DROPPED})
 _MAYBE: Final = frozenset({EngineCode.TIMEOUT, EngineCode.UNRECOGNISED})
-
-
-TOO_OLD: Final = "It waited longer than its mapping allows. Ask again if it is still wanted."
 
 
 def marker(run: RunId, delivery: DeliveryId, occasion: Occasion, n: int) -> str:
@@ -91,7 +84,7 @@ def announced(run: RunId, plan: Plan) -> Report:
     """Tell what would run, for a mapping that only announces."""
     advice = ("Nothing was sent to Nexthink: this mapping only announces what it would do.",)
     params = tuple((f"Parameter {name}", value) for name, value in plan.params)
-    return _report(run, plan, f"Would run: {plan.title}", Tone.NEUTRAL, advice, facts=params)
+    return report(run, plan, f"Would run: {plan.title}", Tone.NEUTRAL, advice, facts=params)
 
 
 def stopped(run: RunId, plan: Plan, calls: tuple[Call, ...], why: tuple[str, ...]) -> Report:
@@ -99,24 +92,10 @@ def stopped(run: RunId, plan: Plan, calls: tuple[Call, ...], why: tuple[str, ...
     return _answer(run, plan, calls, why)
 
 
-def held(run: RunId, plan: Plan, reason: Reason) -> Report:
-    """Tell that a run waits for a person; `reason` may be the portal's answer that paused it (S6)."""
-    words = HELD_WORDS.get(reason)
-    if words is not None:
-        return _report(run, plan, words.what, Tone.WARNING, (words.way_out,))
-    paused, cause = HELD_WORDS[Reason.PORTAL_PAUSED], CALL_WORDS.get(reason, _NOT_SAID)
-    return _report(run, plan, paused.what, Tone.WARNING, (cause.what, cause.way_out, paused.way_out))
-
-
-def expired(run: RunId, plan: Plan) -> Report:
-    """Tell that a run became too old to be sent."""
-    return _report(run, plan, "Not sent: the request became too old", Tone.WARNING, (TOO_OLD,))
-
-
 def cancelled(run: RunId, plan: Plan, *, by: str, why: str) -> Report:
     """Tell that a person stopped a run before it was sent."""
-    facts = _who(by, why)
-    return _report(run, plan, "Cancelled before it was sent", Tone.NEUTRAL, (), facts=facts)
+    facts = who(by, why)
+    return report(run, plan, "Cancelled before it was sent", Tone.NEUTRAL, (), facts=facts)
 
 
 def resolved(
@@ -130,7 +109,7 @@ def resolved(
     again = ("It is sent again.",) if state is RunState.QUEUED else ()
     headline = f"{by} says that the action {'ran' if ran else 'did not run'}"
     tone = Tone.WARNING if state is RunState.REFUSED else Tone.NEUTRAL
-    return _report(run, plan, headline, tone, again, calls=_latest(calls), facts=_who(by, why))
+    return report(run, plan, headline, tone, again, calls=latest(calls), facts=who(by, why))
 
 
 def dead(run: RunId, plan: Plan, crashes: int) -> Report:
@@ -139,64 +118,24 @@ def dead(run: RunId, plan: Plan, crashes: int) -> Report:
         f"The bridge failed {crashes} times while it worked on this run, and does not try again by itself.",
         "Give the run id to whoever runs the bridge.",
     )
-    return _report(run, plan, "Set aside: the bridge failed on this run", Tone.BAD, advice)
+    return report(run, plan, "Set aside: the bridge failed on this run", Tone.BAD, advice)
 
 
 def _answer(run: RunId, plan: Plan, calls: tuple[Call, ...], before: tuple[str, ...]) -> Report:
-    latest = _latest(calls)
-    answers = [(call, outcome) for call in latest for outcome in _result(call).outcomes]
+    newest = latest(calls)
+    answers = [(call, outcome) for call in newest for outcome in _result(call).outcomes]
     outcomes = [outcome for _, outcome in answers]
-    headline, tone = _headline(latest, outcomes)
-    advice = (*before, *_advice_on_calls(run, latest), *(_engine_words(each).way_out for each in outcomes))
-    rows = tuple(_row(call, outcome, parts=len(latest)) for call, outcome in answers)
-    return _report(run, plan, headline, tone, advice, calls=latest, rows=rows)
+    headline, tone = _headline(newest, outcomes)
+    advice = (*before, *_advice_on_calls(run, newest), *(_engine_words(each).way_out for each in outcomes))
+    rows = tuple(_row(call, outcome, parts=len(newest)) for call, outcome in answers)
+    return report(run, plan, headline, tone, advice, calls=newest, rows=rows)
 
 
 def _problem(run: RunId, result: Plan | Unplannable, problem: Problem) -> Report:
-    words = PROBLEM_WORDS.get(problem.reason) or CALL_WORDS.get(problem.reason, _NOT_SAID)
+    words = PROBLEM_WORDS.get(problem.reason) or CALL_WORDS.get(problem.reason, NOT_SAID)
     facts = (("Field", problem.place),) if problem.place else ()
-    advice = (_sentence(problem.detail), words.way_out, "Nothing was sent to Nexthink.")
-    return _report(run, result, words.what, Tone.BAD, advice, facts=facts)
-
-
-def _report(
-    run: RunId,
-    result: Plan | Unplannable,
-    headline: str,
-    tone: Tone,
-    advice: tuple[str, ...],
-    *,
-    calls: tuple[Call, ...] = (),
-    rows: tuple[EngineRow, ...] = (),
-    facts: tuple[tuple[str, str], ...] = (),
-) -> Report:
-    """Put a report together; its marker stays empty until it is owed, when its number is known."""
-    common = _facts(result, calls) if isinstance(result, Plan) else iter(())
-    return Report(
-        headline=headline,
-        tone=tone,
-        intro=result.style.intro,
-        rows=rows,
-        facts=(("Action", result.title), *common, *facts, ("Run", run)),
-        advice=tuple(dict.fromkeys(advice)),
-        marker="",
-    )
-
-
-def _facts(plan: Plan, latest: tuple[Call, ...]) -> Iterator[tuple[str, str]]:
-    targets = [device for call in latest for device in call.part.devices]
-    yield "Devices", _listed([_shown(device) for device in targets] or plan.devices)
-    dropped = [_shown(device) for call in latest if call.state in _NEVER_SENT for device in call.part.devices]
-    if dropped:
-        yield "Not sent to", _listed(dropped)
-    known = {text.lower() for device in targets for text in (device.uid, device.name or "")}
-    missing = [wanted for wanted in plan.devices if targets and wanted.lower() not in known]
-    if missing:
-        yield "Not found", _listed(missing)
-    yield "Portal", plan.portal
-    attempts = max((call.attempt for call in latest), default=1)
-    if attempts > 1:
-        yield "Attempts", str(attempts)
+    advice = (sentence(problem.detail), words.way_out, "Nothing was sent to Nexthink.")
+    return report(run, result, words.what, Tone.BAD, advice, facts=facts)
 
 
 def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[str, Tone]:
@@ -263,35 +202,9 @@ def _advice_on_calls(run: RunId, latest: tuple[Call, ...]) -> Iterator[str]:
 
 def _call_words(result: CallResult) -> Words:
     known = ERROR_WORDS.get(result.error_code or "")
-    return known or CALL_WORDS.get(result.reason or Reason.ANSWER_UNREADABLE, _NOT_SAID)
+    return known or CALL_WORDS.get(result.reason or Reason.ANSWER_UNREADABLE, NOT_SAID)
 
 
 def _result(call: Call) -> CallResult:
     """Return how a call ended; one that stopped half way reads like a bridge that was lost (W2)."""
     return call.result or CallResult(state=call.state, reason=Reason.WORKER_LOST)
-
-
-def _latest(calls: tuple[Call, ...]) -> tuple[Call, ...]:
-    """Return the last attempt of each part that came to something, in the order of the parts."""
-    last: dict[int, Call] = {}
-    for call in sorted(calls, key=lambda call: (call.part.number, call.attempt)):
-        if call.part.number not in last or call.state not in _NOT_TRIED:
-            last[call.part.number] = call
-    return tuple(last.values())
-
-
-def _who(by: str, why: str) -> tuple[tuple[str, str], ...]:
-    return ("By", by), ("Reason", why)
-
-
-def _shown(device: Device) -> str:
-    return device.name or device.uid
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")

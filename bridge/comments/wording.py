@@ -132,6 +132,8 @@ ERROR_WORDS: Final[Mapping[str, Words]] = {
     ),
 }
 
+NOT_SAID: Final = Words(what="No reason is known.", way_out="Give the run id to whoever runs the bridge.")
+
 # Why a call was refused, lost or not sent, where Nexthink gave no code of its own.
 CALL_WORDS: Final[Mapping[Reason, Words]] = {
     Reason.UNAUTHORIZED: Words(
@@ -244,24 +246,5 @@ PROBLEM_WORDS: Final[Mapping[Reason, Words]] = {
     Reason.LOOKUP_FAILED: Words(
         what="Not sent: the devices could not be looked up in Nexthink",
         way_out="Have the portal's Engines and the bridge's access to them checked, then ask again.",
-    ),
-}
-
-# Why a run waits; `what` is the headline.
-HELD_WORDS: Final[Mapping[Reason, Words]] = {
-    Reason.PORTAL_PAUSED: Words(
-        what="Waiting: sending to the Nexthink portal is paused",
-        way_out="It goes on when the bridge's operators release the portal, if it is not too old by then.",
-    ),
-    Reason.LOOP: Words(
-        what="Held: this ticket started too many runs in an hour",
-        way_out="If they are meant, the bridge's operators can release them; else the mapping needs a look.",
-    ),
-    Reason.RESTORED: Words(
-        what="Held: the bridge was restored from a copy",
-        way_out="The bridge's operators check what already ran, and release or cancel it.",
-    ),
-    Reason.BY_OPERATOR: Words(
-        what="Held by an operator of the bridge", way_out="The bridge's operators release or cancel it."
     ),
 }

@@ -121,10 +121,11 @@ def _standing(opened: Ledger, worker_seconds: float) -> Iterator[Finding]:
     figures = opened.read(queries.figures)
     yield from work.examine(figures, worker_seconds=worker_seconds)
     for pause in figures.pauses:
+        named = f"{pause.scope} {pause.value}".strip()
         yield warning(
-            f"portal {pause.portal}",
+            named,
             f"is paused ({pause.reason}), nothing is sent",
-            f"mend the cause, then `bridge release --portal {pause.portal} --reason TEXT`",
+            f"mend the cause, then `bridge resume {named} --reason TEXT`",
         )
 
 

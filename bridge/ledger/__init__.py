@@ -4,6 +4,7 @@ Concurrent writes share a transaction, each is durable before its caller goes on
 anything about tickets, actions or comments; it keeps what others decided, by the rules of the states.
 """
 
+import json
 import queue
 import threading
 import time
@@ -20,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
-from bridge.ledger.tables import history, totals
+from bridge.ledger.tables import audit, history, totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Tx:
     now: datetime
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     notes: list[dict[str, object]] = field(default_factory=list)
+    deeds: list[dict[str, object]] = field(default_factory=list)
 
     def insert(self, table: Any) -> Any:
         """Return an INSERT that knows ON CONFLICT on this database."""
@@ -52,6 +54,18 @@ class Tx:
     def note(self, *, run: str, event: str, detail: str | None = None, by: str | None = None) -> None:
         """Add a line to the timeline of a run; those of a whole group are written together."""
         self.notes.append({"run": run, "at": self.now, "event": event, "by": by, "detail": detail})
+
+    def audit(
+        self, event: str, *, about: str, by: str | None = None, detail: dict[str, Any] | None = None
+    ) -> None:
+        """Add a row to the audit; those of a whole group are written together.
+
+        `about` is the id of a run or delivery, or a scope such as `portal:main`; `detail` holds JSON values,
+        never a person's name, a secret or ticket text.
+        """
+        text_of_detail = json.dumps(detail or {}, sort_keys=True, separators=(",", ":"))
+        row = {"at": self.now, "event": event, "about": about, "by": by, "detail": text_of_detail}
+        self.deeds.append(row)
 
     def count(self, kind: str, name: str, label: str) -> None:
         """Add one to a total; totals are written last, in sorted order, so that writers cannot deadlock."""
@@ -193,6 +207,8 @@ class Ledger:
                 results = [job.operation(tx) for job in group]
                 if tx.notes:
                     connection.execute(history.insert(), tx.notes)
+                if tx.deeds:
+                    connection.execute(audit.insert(), tx.deeds)
                 _write_totals(tx)
                 committing = True
                 begun.commit()

@@ -60,6 +60,8 @@ def run_of(row: RowMapping) -> Run:
         due_at=row["due_at"],
         created_at=row["created_at"],
         ended_at=row["ended_at"],
+        waived=bool(row["waived"]),
+        replay_of=RunId(row["replay_of"]) if row["replay_of"] else None,
     )
 
 

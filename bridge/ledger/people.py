@@ -5,17 +5,17 @@ It must not know who may do it; each change carries who, why, and the attempt th
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx
+from bridge.ledger import Tx, pausing
 from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.sending import add_attempt, drop_planned, may_begin
-from bridge.ledger.tables import calls, pauses, runs
+from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
-from bridge.models import CallState, OwedComment, PortalName, Run, RunId, RunState
+from bridge.models import CallState, OwedComment, PauseScope, PortalName, Run, RunId, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,7 @@ def release(tx: Tx, *, run: RunId, act: Act) -> None:
 
 def release_portal(tx: Tx, *, portal: PortalName, act: Act) -> int:
     """Lift a portal's pause and queue the runs that it held; return how many (S6)."""
-    if tx.connection.execute(delete(pauses).where(pauses.c.portal == portal)).rowcount == 0:
-        raise NotPossible(f"portal {portal} is not paused")
+    pausing.lift(tx, scope=PauseScope.PORTAL, value=portal, author=act.author, why=act.reason)
     return _release_all(tx, act, runs.c.portal == portal, runs.c.reason == Reason.PORTAL_PAUSED)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
-from bridge.ledger import Tx
+from bridge.ledger import Tx, pausing
 from bridge.ledger.codec import comment_of, run_of
 from bridge.ledger.tables import (
     UNENDED,
@@ -20,7 +20,6 @@ from bridge.ledger.tables import (
     facts,
     history,
     is_in,
-    pauses,
     refused_webhooks,
     runs,
     sessions,
@@ -34,6 +33,7 @@ from bridge.models import (
     DeliveryId,
     DeliveryState,
     Json,
+    Pause,
     Run,
     RunId,
     RunState,
@@ -66,13 +66,6 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PauseLine:
-    portal: str
-    reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Everything that health and metrics say of the ledger, at `now` of the ledger's clock.
 
@@ -88,7 +81,7 @@ class Figures:
     oldest_owed: datetime | None
     undeliverable: int
     sessions: tuple[SessionLine, ...]
-    pauses: tuple[PauseLine, ...]
+    pauses: tuple[Pause, ...]
     facts: tuple[Fact, ...]
     totals: tuple[Total, ...]
     refused: tuple[Total, ...]
@@ -121,10 +114,7 @@ def figures(tx: Tx) -> Figures:
             SessionLine(id=row.id, host=row.host, beat_at=row.beat_at)
             for row in tx.connection.execute(select(sessions).where(sessions.c.ended_at.is_(None)))
         ),
-        pauses=tuple(
-            PauseLine(portal=row.portal, reason=row.reason, at=row.at)
-            for row in tx.connection.execute(select(pauses).order_by(pauses.c.portal))
-        ),
+        pauses=pausing.standing(tx),
         facts=tuple(
             Fact(name=row.name, value=row.value, at=row.at) for row in tx.connection.execute(select(facts))
         ),

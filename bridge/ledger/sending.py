@@ -11,17 +11,20 @@ from sqlalchemy import bindparam, select, update
 
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import Tx
+from bridge.ledger import Tx, approvals, limits, pausing
 from bridge.ledger.codec import PART, RESULT, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import calls, is_in, pauses, runs
-from bridge.ledger.working import ENDED, calls_of, give_back, paused
+from bridge.ledger.tables import calls, is_in, runs
+from bridge.ledger.working import ENDED, calls_of, give_back
 from bridge.models import (
     Call,
     CallResult,
     CallState,
+    EngineUid,
     OwedComment,
     Part,
+    PauseScope,
+    Plan,
     PortalName,
     Run,
     RunId,
@@ -68,17 +71,35 @@ class Next:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The verdict, and with GO the call to send now, beside all calls of the run as they stand.
+    """The ruling, and with GO the call to send now, beside all calls of the run as they stand.
 
     GO without a call says that nothing is left to send: a late answer came in between.
     """
 
-    verdict: policy.Verdict
+    ruling: policy.Ruling
     call: Call | None = None
     calls: tuple[Call, ...] = ()
 
 
-def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> Admission:
+def first_look(
+    tx: Tx, *, run: Run, engine_names: tuple[tuple[EngineUid, str], ...]
+) -> tuple[tuple[Call, ...], policy.Ruling]:
+    """Return a run's calls, and what the policy says of it before anything is looked up."""
+    assert run.plan is not None
+    standing = calls_of(tx, run=run.id)
+    parts = _frozen(standing)
+    spent = limits.look(tx, run=run, plan=run.plan, parts=parts)
+    return standing, policy.admit(run.plan, _usage(tx, run, parts, spent, engine_names))
+
+
+def admit(
+    tx: Tx,
+    *,
+    run: Run,
+    parts: tuple[Part, ...],
+    lasting: timedelta,
+    engine_names: tuple[tuple[EngineUid, str], ...] = (),
+) -> Admission:
     """Ask the policy and, where it says go, commit the intent of the run's next call (S1, S4, S7, L1).
 
     `parts` are frozen as planned calls first; empty where they are already. `lasting` is the longest that
@@ -87,26 +108,63 @@ def admit(tx: Tx, *, run: Run, parts: tuple[Part, ...], lasting: timedelta) -> A
     """
     _require_owner(tx, run)
     assert run.plan is not None
-    verdict = policy.admit(run.plan, policy.Usage(now=tx.now, paused=paused(tx, portal=run.plan.portal)))
-    if verdict is not policy.Verdict.GO:
-        return Admission(verdict=verdict, calls=calls_of(tx, run=run.id))
+    standing = calls_of(tx, run=run.id)
+    frozen = _frozen(standing) or parts
+    spent = limits.spent(tx, run=run, plan=run.plan, parts=frozen)
+    ruling = policy.admit(run.plan, _usage(tx, run, frozen, spent, engine_names))
+    if ruling.verdict is not policy.Verdict.GO:
+        return Admission(ruling=ruling, calls=standing)
     for part in parts:
         _plan_call(tx, run=run.id, part=part, attempt=1)
-    standing = calls_of(tx, run=run.id)
+    standing = calls_of(tx, run=run.id) if parts else standing
     if may_begin(tx, standing) > tx.now:
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
     call = next((call for call in standing if call.state is CallState.PLANNED), None)
     if call is not None:
-        _intend(tx, call, tx.now + lasting)
-    return Admission(verdict=verdict, call=call, calls=standing)
+        _intend(tx, call, run.plan, tx.now + lasting)
+    return Admission(ruling=ruling, call=call, calls=standing)
 
 
-def _intend(tx: Tx, call: Call, latest_end: datetime) -> None:
+def _frozen(standing: tuple[Call, ...]) -> tuple[Part, ...] | None:
+    """Return the parts that a run was split into, each once; None before they are known."""
+    parts = {call.part.number: call.part for call in standing}
+    return tuple(parts.values()) or None
+
+
+def _usage(
+    tx: Tx,
+    run: Run,
+    parts: tuple[Part, ...] | None,
+    spent: tuple[policy.Spent, ...],
+    engine_names: tuple[tuple[EngineUid, str], ...],
+) -> policy.Usage:
+    return policy.Usage(
+        now=tx.now,
+        made_at=run.created_at,
+        source=run.ticket.source,
+        pauses=pausing.standing(tx),
+        parts=parts,
+        engine_names=engine_names,
+        spent=spent,
+        waived=run.waived,
+        approval=approvals.approval_of(tx, run=run.id),
+    )
+
+
+def _intend(tx: Tx, call: Call, plan: Plan, latest_end: datetime) -> None:
     intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
     tx.connection.execute(_CALL, {**_place(call), **intended})
     tx.connection.execute(
-        _RUN, {"of_run": call.run, "state": RunState.SENDING, "reason": None, "detail": None}
+        _RUN,
+        {
+            "of_run": call.run,
+            "state": RunState.SENDING,
+            "reason": None,
+            "detail": None,
+            "intended_at": tx.now,
+        },
     )
+    limits.use(tx, call=call, plan=plan)
     tx.note(run=call.run, event="intended", detail=call.request_uid)
 
 
@@ -135,6 +193,8 @@ def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
     ).scalar()
     if recorded is None:
         return False
+    if result.state is CallState.NOT_SENT:
+        limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     portal = run.plan.portal if run.plan else ""
     tx.note(run=run.id, event=f"call_{result.state}", detail=result.reason)
     tx.count("call", portal, result.reason or result.state)
@@ -166,7 +226,7 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
     elif following.state in ENDED:
         drop_planned(tx, run=run.id)
     if following.pause is not None and following.reason is not None:
-        pause(tx, portal=following.pause, reason=following.reason, run=run.id)
+        pausing.pause(tx, scope=PauseScope.PORTAL, value=following.pause, reason=following.reason, run=run.id)
     if not sending:
         tx.note(run=run.id, event=following.state, detail=following.reason)
         tx.count("run", run.mapping, following.state)
@@ -194,6 +254,7 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
                 .values(state=CallState.NOT_SENT, reason=Reason.INTENT_NOT_COMMITTED, ended_at=tx.now)
             )
             add_attempt(tx, call=call)
+    limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)
 
 
@@ -224,13 +285,6 @@ def _plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
 def drop_planned(tx: Tx, *, run: RunId) -> None:
     """Give up the parts of a run that were never sent."""
     tx.connection.execute(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})
-
-
-def pause(tx: Tx, *, portal: PortalName, reason: Reason, run: RunId) -> None:
-    """Stop sending to a portal until a person releases it (S6)."""
-    tx.connection.execute(
-        tx.insert(pauses).values(portal=portal, reason=reason, at=tx.now, run=run).on_conflict_do_nothing()
-    )
 
 
 def _place(call: Call) -> dict[str, object]:

@@ -5,7 +5,7 @@ It must not decide whether a run may go; `policy` does, and the use cases bring 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Select, Update, bindparam, exists, select, update
@@ -14,7 +14,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import UNENDED, calls, is_in, pauses, runs, sessions
+from bridge.ledger.tables import UNENDED, calls, is_in, runs, sessions
 from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
@@ -82,7 +82,6 @@ _TAKE: Final = {
 _CALLS: Final = (
     select(calls).where(calls.c.run == bindparam("of_run")).order_by(calls.c.part, calls.c.attempt)
 )
-_PAUSED: Final = select(pauses.c.reason).where(pauses.c.portal == bindparam("of_portal"))
 
 
 def claim(
@@ -161,9 +160,20 @@ def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> in
     return len(lost.all())
 
 
-def hold(tx: Tx, *, run: Run, reason: Reason, detail: str | None, comment: OwedComment | None) -> None:
-    """Hold a claimed run until a person releases it, and owe the comment that says so, once."""
-    _move(tx, run, (RunState.CLAIMED,), RunState.HELD, reason=reason, detail=detail)
+def hold(
+    tx: Tx,
+    *,
+    run: Run,
+    reason: Reason,
+    detail: str | None,
+    due_at: datetime,
+    comment: OwedComment | None,
+) -> None:
+    """Hold a claimed run, and owe the comment that says so, once.
+
+    `due_at` is when somebody looks at it again: the time that frees it, or at which it is too old.
+    """
+    _move(tx, run, (RunState.CLAIMED,), RunState.HELD, reason=reason, detail=detail, due_at=due_at)
     if comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)
 
@@ -186,12 +196,6 @@ def end(
     )
     if comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)
-
-
-def paused(tx: Tx, *, portal: PortalName) -> Reason | None:
-    """Return why nothing is sent to a portal; None where it is open (S6)."""
-    reason = tx.connection.execute(_PAUSED, {"of_portal": portal}).scalar()
-    return Reason(reason) if reason else None
 
 
 def _move(

@@ -12,19 +12,25 @@ from bridge.mapping.documents import Document, Faults
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.paths import Path
 from bridge.mapping.patterns import Pattern
-from bridge.models import PortalName, SourceKind, SourceName
+from bridge.models import Limit, PortalName, SourceKind, SourceName
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadContext:
-    """What mappings may name, and the bridge's own limits: most devices for a ticket, greatest age."""
+    """What mappings may name, and the bridge's own limits: most devices for a ticket, greatest age.
+
+    `without_history` are the sources whose tickets are fetched and keep no history that can be read: there
+    `change.` means nothing. `limits` are the bridge's own.
+    """
 
     sources: Mapping[SourceName, SourceKind]
     portals: tuple[PortalName, ...]
     max_devices: int
     max_age: timedelta = timedelta(hours=24)
+    without_history: frozenset[SourceName] = frozenset()
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,28 @@ class Settings(BaseSettings):
     max_age: Duration = Field(
         timedelta(hours=24), description="An action whose ticket changed longer ago than this is not sent."
     )
+    per_hour: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="The most runs that are sent in any hour, all together; what is over it waits.",
+    )
+    per_day: int | None = Field(
+        None, ge=1, le=1_000_000, description="The most runs that are sent in any day, all together."
+    )
+    devices_per_day: int | None = Field(
+        None, ge=1, le=1_000_000, description="The most different devices that are reached in any day."
+    )
+    cooldown: Duration | None = Field(
+        None, description="How long the same action leaves the same device alone, whoever asks."
+    )
+    trips: int = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        description="A limit that holds so many runs within BRIDGE_TRIP_WINDOW pauses what it is about.",
+    )
+    trip_window: Duration = Field(timedelta(hours=1), description="The time in which trips are counted.")
     max_in_flight: int = Field(
         64, ge=1, le=10_000, description="Calls to Nexthink at the same time, for each worker process."
     )

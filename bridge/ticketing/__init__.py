@@ -4,22 +4,26 @@ A dialect must not read a clock, files or the environment, and must not know ano
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bridge.models import (
     Delivery,
+    FetchedTicket,
     HttpRequest,
     HttpResponse,
     Ignored,
     MarkerAbsent,
     MorePages,
     NotPosted,
+    NotRead,
     OwedComment,
     Person,
     Posted,
     Report,
     SourceKind,
     SourceName,
+    TicketApproval,
     TicketEvent,
     TicketRef,
     WebhookRequest,
@@ -31,6 +35,14 @@ class Exposed:
     """An internal comment that the ticket system shows to customers; it must be removed at once."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of tickets that changed lately; `more` is where the next page starts, None at the end."""
+
+    tickets: tuple[tuple[TicketRef, datetime], ...]
+    more: int | None
 
 
 class TicketSystem(Protocol):
@@ -48,6 +60,49 @@ class TicketSystem(Protocol):
 
     def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
         """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
+        ...
+
+    def ring(self, delivery: Delivery) -> TicketRef | Ignored:
+        """Read no more than which ticket a delivery is about; raise WebhookRefused (400) where it is none."""
+        ...
+
+    @property
+    def keeps_history(self) -> bool:
+        """Say whether a ticket's changes can be read back, so that `change.` means something when fetched."""
+        ...
+
+    def ticket_requests(self, ticket: TicketRef, since: datetime) -> tuple[HttpRequest, ...]:
+        """Ask for a ticket, its history and its comments since a time; every answer is needed, in order."""
+        ...
+
+    def read_ticket(
+        self, responses: tuple[HttpResponse, ...], ticket: TicketRef, since: datetime
+    ) -> FetchedTicket | NotRead:
+        """Return the ticket of these answers."""
+        ...
+
+    def groups_request(self, person: Person) -> HttpRequest | None:
+        """Ask for the groups of a person whom a fetched ticket names; None where nothing identifies them."""
+        ...
+
+    def read_groups(self, response: HttpResponse) -> tuple[str, ...] | NotRead:
+        """Return the names of a person's groups."""
+        ...
+
+    def approvals_request(self, ticket: TicketRef) -> HttpRequest:
+        """Ask for the ticket system's own approvals of a ticket."""
+        ...
+
+    def read_approvals(self, response: HttpResponse) -> tuple[TicketApproval, ...] | NotRead:
+        """Return every decision that the system keeps of the ticket's approvals."""
+        ...
+
+    def changed_request(self, since: datetime, start: int) -> HttpRequest:
+        """Ask for the tickets that changed since a time, the oldest change first, from `start` on."""
+        ...
+
+    def read_changed(self, response: HttpResponse, start: int) -> Listed | NotRead:
+        """Return which tickets changed, and when by the system's own clock."""
         ...
 
     def account_request(self) -> HttpRequest:

@@ -190,12 +190,12 @@ def _portals(figures: Figures) -> Iterator[Check]:
         )
     for pause in figures.pauses:
         yield Check(
-            name="portals:paused",
+            name="pauses",
             status=Health.WARN,
             value=pause.reason,
-            component=pause.portal,
+            component=f"{pause.scope}:{pause.value}".rstrip(":"),
             at=pause.at,
-            output="nothing is sent to it until a person releases it",
+            output="nothing of it is sent until a person lifts the pause, or it expires",
         )
 
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from bridge.ledger.in_force import MAPPING_SET_FACT
 from bridge.ledger.queries import Figures, Total
-from bridge.models import CallState, CommentState
+from bridge.models import CallState, CommentState, PauseScope
 from bridge.vitals import Snapshot, Vitals
 from bridge.watching import REFUSED_FACT
 
@@ -113,10 +113,12 @@ def _waiting(figures: Figures) -> Iterator[Metric]:
 
 def _standing(figures: Figures) -> Iterator[Metric]:
     paused = GaugeMetricFamily(
-        "bridge_portal_paused", "1 for a portal to which nothing is sent.", labels=("portal", "reason")
+        "bridge_paused", "1 for each pause, by what is not sent.", labels=("scope", "value", "reason")
     )
     for pause in figures.pauses:
-        paused.add_metric((pause.portal, pause.reason), 1)
+        # A pattern of device names says more of devices than a metric may.
+        value = "" if pause.scope is PauseScope.DEVICES else pause.value
+        paused.add_metric((pause.scope, value, pause.reason), 1)
     yield paused
     facts = {fact.name: fact for fact in figures.facts}
     in_force = facts.get(MAPPING_SET_FACT)

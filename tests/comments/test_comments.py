@@ -1,6 +1,7 @@
 """What a service desk reader is told, and that it never claims more than is known."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge import comments
-from bridge.comments.wording import CALL_WORDS, ENGINE_WORDS, ERROR_WORDS, HELD_WORDS, PROBLEM_WORDS
+from bridge.comments import waiting
+from bridge.comments.waiting_words import HELD_WORDS
+from bridge.comments.wording import CALL_WORDS, ENGINE_WORDS, ERROR_WORDS, PROBLEM_WORDS
 from bridge.errors import Reason
 from bridge.models import (
     Call,
@@ -21,10 +24,15 @@ from bridge.models import (
     EngineCode,
     EngineOutcome,
     EngineUid,
+    Layer,
+    Limit,
+    LimitKind,
     MappingId,
     Mode,
     Occasion,
     Part,
+    Pause,
+    PauseScope,
     Plan,
     Problem,
     Report,
@@ -35,6 +43,7 @@ from bridge.models import (
     Tone,
     Unplannable,
 )
+from bridge.policy import Ruling, Verdict
 
 Make = Callable[..., Plan]
 RUN = RunId("r0123abcd")
@@ -319,15 +328,35 @@ def test_an_announcement_says_that_nothing_was_sent(make_plan: Make) -> None:
     assert ("Parameter Mode", "silent") in report.facts
 
 
-@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("reason", list(HELD_WORDS))
 def test_whatever_holds_a_run_is_explained(reason: Reason, make_plan: Make) -> None:
-    report = comments.held(RUN, make_plan(), reason)
-    assert report.headline == HELD_WORDS.get(reason, HELD_WORDS[Reason.PORTAL_PAUSED]).what
+    report = waiting.held(RUN, make_plan(), Ruling(verdict=Verdict.HOLD, reason=reason))
+    assert report.headline == HELD_WORDS[reason].what
 
 
 def test_s6_a_paused_portal_says_why(make_plan: Make) -> None:
-    report = comments.held(RUN, make_plan(), Reason.UNAUTHORIZED)
-    assert CALL_WORDS[Reason.UNAUTHORIZED].what in report.advice
+    pause = Pause(
+        id=1,
+        scope=PauseScope.PORTAL,
+        value="main",
+        reason=Reason.UNAUTHORIZED,
+        author=None,
+        detail=None,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        expires_at=None,
+        run=None,
+    )
+    ruling = Ruling(verdict=Verdict.HOLD, reason=Reason.PORTAL_PAUSED, pause=pause)
+    assert CALL_WORDS[Reason.UNAUTHORIZED].what in waiting.held(RUN, make_plan(), ruling).advice
+
+
+def test_a_limit_is_told_with_whose_it_is_and_when_it_frees(make_plan: Make) -> None:
+    limit = Limit(kind=LimitKind.PER_HOUR, layer=Layer.ACTION, most=20, window=timedelta(hours=1))
+    until = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+    ruling = Ruling(verdict=Verdict.HOLD, reason=Reason.OVER_LIMIT, limit=limit, until=until)
+    facts = waiting.held(RUN, make_plan(), ruling).facts
+    assert ("Limit", "20 runs an hour for this action") in facts
+    assert ("Not before", "2026-01-01 12:30 UTC") in facts
 
 
 @pytest.mark.parametrize(
@@ -347,7 +376,7 @@ def test_what_a_person_says_is_told_as_their_word(state: RunState, words: str, m
 
 
 def test_the_other_ends_are_told(make_plan: Make) -> None:
-    assert "too old" in comments.expired(RUN, make_plan()).headline
+    assert "too old" in waiting.expired(RUN, make_plan(), Reason.TOO_OLD).headline
     cancelled = comments.cancelled(RUN, make_plan(), by="ann", why="wrong device")
     assert ("By", "ann") in cancelled.facts
     assert "3 times" in told(comments.dead(RUN, make_plan(), 3))

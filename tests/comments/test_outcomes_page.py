@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.comments.waiting_words import EXPIRED_WORDS, HELD_WORDS, WITHDRAWN_WORDS
 from bridge.comments.wording import (
     CALL_WORDS,
     ENGINE_WORDS,
     ERROR_WORDS,
-    HELD_WORDS,
     NO_WORD,
     PROBLEM_WORDS,
     EngineWords,
@@ -41,6 +41,8 @@ def test_every_engine_code_stands_on_the_page_as_the_ticket_says_it() -> None:
         ("Why a call had no answer that counts", CALL_WORDS),
         ("Why nothing was sent for a ticket", PROBLEM_WORDS),
         ("Why a run waits", HELD_WORDS),
+        ("Why a run expires", EXPIRED_WORDS),
+        ("Why a run is withdrawn", WITHDRAWN_WORDS),
     ],
 )
 def test_every_code_and_reason_stands_on_the_page_as_the_ticket_says_it(

@@ -95,8 +95,15 @@ def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger
     following = Next(state=RunState.QUEUED, reason=Reason.UNAUTHORIZED, again=True, pause=PortalName("main"))
     ledger.write(sending.answer, run=run, call=call, result=refused, following=following)
     (again,) = claim("s1")
-    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).verdict is Verdict.HOLD
-    ledger.write(working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail="unauthorized", comment=None)
+    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).ruling.verdict is Verdict.HOLD
+    ledger.write(
+        working.hold,
+        run=again,
+        reason=Reason.PORTAL_PAUSED,
+        detail="unauthorized",
+        due_at=again.due_at,
+        comment=None,
+    )
     assert claim("s1") == ()
     assert ledger.write(people.release_portal, portal=PortalName("main"), act=ACT) == 1
     (released,) = claim("s1")
@@ -113,7 +120,9 @@ def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim,
     clock.move(hours=25)
     ledger.write(people.release_portal, portal=PortalName("main"), act=ACT)
     (released,) = claim("s1")
-    assert ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).verdict is Verdict.EXPIRE
+    assert (
+        ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).ruling.verdict is Verdict.EXPIRE
+    )
 
 
 def two_parts(part):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -44,6 +45,7 @@ from bridge.sandbox import credentials as known
 from bridge.sandbox.client import NexthinkControl, TicketControl
 from bridge.sandbox.running import Sandbox
 from bridge.sandbox.scenario import jira_fields, servicenow_columns
+from bridge.setting_aside import Trips
 from bridge.settings import read_settings
 from bridge.telling import POSTING, Telling
 from bridge.transport import boot_clock
@@ -152,6 +154,7 @@ class House:
     noted: list[tuple[PortalName, CallResult]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    trips: Trips = field(default_factory=lambda: Trips(most=1_000, window=timedelta(hours=1)))
 
     def __post_init__(self) -> None:
         self.resolving = Resolving(connections=lambda: self.connections)
@@ -165,12 +168,16 @@ class House:
             mapping_set=lambda: self.mapping_set,
             noted=lambda portal, result: self.noted.append((portal, result)),
             stopping=self.stopping.is_set,
+            trips=self.trips,
         )
         self.telling = Telling(
             ledger=self.ledger, connections=lambda: self.connections, clock=self.clock, jitter=lambda: 0.0
         )
         self.operations = Operations(
-            ledger=self.ledger, connections=lambda: self.connections, clock=self.clock
+            ledger=self.ledger,
+            connections=lambda: self.connections,
+            clock=self.clock,
+            trips=self.trips,
         )
         self.open_session("s1")
 

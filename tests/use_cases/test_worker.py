@@ -63,6 +63,12 @@ def work(clock: Any) -> Callable[..., Any]:
             accounts=dict,
             new_id=new_id,
         )
+        catching_up = CatchingUp(
+            ledger=mine.ledger,
+            connections=lambda: mine.connections,
+            accounts=lambda: mine.ledger.read(in_force.own_accounts),
+            receiving=receiving,
+        )
         worker = Worker(
             ledger=mine.ledger,
             connections=lambda: mine.connections,
@@ -77,12 +83,7 @@ def work(clock: Any) -> Callable[..., Any]:
                 monotonic=lambda: 0.0,
                 beat_seconds=0.2,
             ),
-            catching_up=CatchingUp(
-                ledger=mine.ledger,
-                connections=lambda: mine.connections,
-                accounts=lambda: mine.ledger.read(in_force.own_accounts),
-                receiving=receiving,
-            ),
+            background={"catching-up": catching_up.run},
             portal_care=portal_care,
             paused_here=paused,
             max_in_flight=4,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger.queries import Fact, Figures, PauseLine, Total
-from bridge.models import RunState
+from bridge.errors import Reason
+from bridge.ledger.queries import Fact, Figures, Total
+from bridge.models import Pause, PauseScope, RunState
 from bridge.serving import create_app
 from bridge.vitals import Snapshot
 from bridge.web.diagnosis import Health, diagnose, not_ready, overall
@@ -37,6 +38,20 @@ def figures(**given: Any) -> Figures:
         "refused": (),
     }
     return Figures(**{**values, **given})
+
+
+def paused(scope: str, value: str, reason: Reason) -> Pause:
+    return Pause(
+        id=1,
+        scope=PauseScope(scope),
+        value=value,
+        reason=reason,
+        author=None,
+        detail=None,
+        at=NOW,
+        expires_at=None,
+        run=None,
+    )
 
 
 def diagnosed(
@@ -77,8 +92,12 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
         "mappings:refused",
     ),
     "a paused portal": (
-        {"pauses": (PauseLine(portal="main", reason="unauthorized", at=NOW),)},
-        "portals:paused",
+        {"pauses": (paused("portal", "main", Reason.UNAUTHORIZED),)},
+        "pauses",
+    ),
+    "a tripped limit": (
+        {"pauses": (paused("everything", "", Reason.LIMIT_TRIPPED),)},
+        "pauses",
     ),
     "a Nexthink that does not answer": (
         {"totals": (total("call", "main", "answered", 60), total("call", "main", "not_connected"))},

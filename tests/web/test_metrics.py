@@ -7,9 +7,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.errors import Reason
-from bridge.ledger import in_force
-from bridge.ledger.sending import pause
-from bridge.models import CallResult, CallState, PortalName, RunId, RunState
+from bridge.ledger import in_force, pausing
+from bridge.models import CallResult, CallState, PauseScope, RunId, RunState
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -27,11 +26,13 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
     work(web.ledger)
     lost = CallResult(state=CallState.UNKNOWN, reason=Reason.CONNECTION_LOST)
     work(web.ledger, lost, RunState.UNKNOWN)
-    web.ledger.write(pause, portal=PortalName("main"), reason=Reason.UNAUTHORIZED, run=RunId("r1"))
+    web.ledger.write(
+        pausing.pause, scope=PauseScope.PORTAL, value="main", reason=Reason.UNAUTHORIZED, run=RunId("r1")
+    )
     web.ledger.write(in_force.put_fact, name="mapping_set_refused", value="a problem")
     web.app.test_client().post("/webhooks/nowhere", data=b"{}")
     web.soon(lambda: ("bridge_webhooks_refused_total", ("unknown", "unknown_source")) in _seen(web))
-    web.soon(lambda: ("bridge_portal_paused", ("main", "unauthorized")) in _seen(web))
+    web.soon(lambda: ("bridge_paused", ("main", "portal", "unauthorized")) in _seen(web))
     seen = _seen(web)
     hash_in_force = web.process.bridge.watching.mapping_set().hash
     expected = {
@@ -43,7 +44,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
         ("bridge_deliveries_pending", ()): 0,
         ("bridge_comments_owed", ()): 2,
         ("bridge_comments_undeliverable", ()): 0,
-        ("bridge_portal_paused", ("main", "unauthorized")): 1,
+        ("bridge_paused", ("main", "portal", "unauthorized")): 1,
         ("bridge_mapping_set_info", (hash_in_force,)): 1,
         ("bridge_mapping_set_refused", ()): 1,
         ("bridge_deliveries_total", ("jira", "matched")): 3,

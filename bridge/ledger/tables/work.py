@@ -1,116 +1,11 @@
-"""The tables of the ledger, one description for SQLite and PostgreSQL.
+"""The tables of the work: what came in, what is run and sent, and what is owed to tickets.
 
-It must not hold statements; those stand beside the rule that they keep, in the modules of this package.
+It must not hold statements.
 """
 
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    literal_column,
-    text,
-)
-
-# The schema that this code reads and writes: the newest revision in migrations/versions.
-SCHEMA_REVISION = "0001"
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC: `timestamptz` on PostgreSQL, sortable text on SQLite, which has no zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware datetime into UTC; SQLite gets it without the zone."""
-        if value is None:
-            return None
-        in_utc = value.astimezone(UTC)
-        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return an aware datetime in UTC."""
-        del dialect
-        if value is None:
-            return None
-        assert isinstance(value, datetime)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-METADATA = MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def is_in(state: ColumnElement[str], *states: str) -> ColumnElement[bool]:
-    """Compare a state with words that stand in the statement: parameters keep SQLite off a partial index.
-
-    SQLite takes the index only where its own words, in their order, are a condition of their own.
-    """
-    return state.in_([literal_column(f"'{word}'") for word in states])
-
-
-# SQLite numbers rows by itself only in a column that is exactly INTEGER.
-_row_number = BigInteger().with_variant(Integer, "sqlite")
-
-facts = Table(
-    "facts",
-    METADATA,
-    Column("name", String(40), primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    comment="What the ledger knows of itself: its place, last beat, probe, mapping set.",
-)
-
-mapping_sets = Table(
-    "mapping_sets",
-    METADATA,
-    Column("hash", String(64), primary_key=True),
-    Column("texts", Text, nullable=False),
-    Column("accepted_at", UtcDateTime, nullable=False),
-    Column("accepted_by", String(255), nullable=False),
-)
-
-accounts = Table(
-    "accounts",
-    METADATA,
-    Column("source", String(64), primary_key=True),
-    Column("person", Text, nullable=False),
-    Column("asked_at", UtcDateTime, nullable=False),
-    comment="Our own account in each ticket system, so that our own changes are ignored (A3).",
-)
-
-sessions = Table(
-    "sessions",
-    METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("beat", Integer, nullable=False),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("beat_at", UtcDateTime, nullable=False),
-    Column("ended_at", UtcDateTime),
-    comment="Worker sessions; one is dead when its beat stands still for an observer (W1).",
-)
+from bridge.ledger.tables.columns import METADATA, UtcDateTime, is_in, row_number
 
 deliveries = Table(
     "deliveries",
@@ -120,6 +15,8 @@ deliveries = Table(
     Column("key", String(255), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("timed", Integer, nullable=False),
+    Column("signed", Integer, nullable=False, server_default="1"),
+    Column("recovered", Integer, nullable=False, server_default="0"),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("detail", Text),
@@ -135,6 +32,7 @@ deliveries = Table(
 )
 Index("ix_deliveries_ticket", deliveries.c.ticket_key, deliveries.c.received_at)
 Index("ix_deliveries_received", deliveries.c.received_at)
+Index("ix_deliveries_source", deliveries.c.source, deliveries.c.received_at)
 Index("ix_deliveries_digest", deliveries.c.source, deliveries.c.digest, deliveries.c.received_at)
 Index(
     "ix_deliveries_pending",
@@ -155,6 +53,7 @@ runs = Table(
     Column("mapping", Text, nullable=False),
     Column("key", String(255), nullable=False),
     Column("portal", String(64)),
+    Column("action", Text),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("detail", Text),
@@ -165,8 +64,29 @@ runs = Table(
     Column("due_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    Column("intended_at", UtcDateTime),
+    Column("waived", Integer, nullable=False, server_default="0"),
+    Column("replay_of", String(32)),
     UniqueConstraint("source", "ticket_uid", "mapping", "key"),
     comment="One action for one ticket; the unique key is rule A2.",
+)
+# Limits count the runs that were sent lately, by the time of their newest intent (L1).
+for _name, _columns in (
+    ("ix_runs_intended", (runs.c.intended_at,)),
+    ("ix_runs_intended_action", (runs.c.action, runs.c.intended_at)),
+    ("ix_runs_intended_mapping", (runs.c.mapping, runs.c.intended_at)),
+):
+    Index(
+        _name,
+        *_columns,
+        sqlite_where=runs.c.intended_at.is_not(None),
+        postgresql_where=runs.c.intended_at.is_not(None),
+    )
+Index(
+    "ix_runs_held",
+    runs.c.due_at,
+    sqlite_where=text("state = 'held'"),
+    postgresql_where=text("state = 'held'"),
 )
 Index("ix_runs_ticket", runs.c.ticket_key, runs.c.created_at)
 Index("ix_runs_created", runs.c.created_at)
@@ -207,7 +127,7 @@ calls = Table(
 comments = Table(
     "comments",
     METADATA,
-    Column("id", _row_number, primary_key=True, autoincrement=True),
+    Column("id", row_number, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.id"), nullable=False),
     Column("source", String(64), nullable=False),
     Column("ticket_uid", Text, nullable=False),
@@ -252,42 +172,11 @@ Index(
 history = Table(
     "history",
     METADATA,
-    Column("id", _row_number, primary_key=True, autoincrement=True),
+    Column("id", row_number, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.id"), nullable=False, index=True),
     Column("at", UtcDateTime, nullable=False),
     Column("event", String(40), nullable=False),
     Column("by", Text),
     Column("detail", Text),
     comment="The timeline of a run, for people.",
-)
-
-pauses = Table(
-    "pauses",
-    METADATA,
-    Column("portal", String(64), primary_key=True),
-    Column("reason", String(32), nullable=False),
-    Column("detail", Text),
-    Column("at", UtcDateTime, nullable=False),
-    Column("run", String(32)),
-    comment="Portals to which nothing is sent until a person releases them (S6).",
-)
-
-refused_webhooks = Table(
-    "refused_webhooks",
-    METADATA,
-    Column("source", String(64), primary_key=True),
-    Column("reason", String(32), primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("last_at", UtcDateTime, nullable=False),
-)
-
-totals = Table(
-    "totals",
-    METADATA,
-    Column("kind", String(24), primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("label", Text, primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("last_at", UtcDateTime, nullable=False),
-    comment="Counters for health and metrics, kept in the same transaction as what they count.",
 )

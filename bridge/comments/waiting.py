@@ -1,0 +1,73 @@
+"""Tells of runs that wait, and of those that end without having been sent.
+
+It must not tell of a run of which something was sent.
+"""
+
+from bridge.comments.composing import listed, report, sentence, shown
+from bridge.comments.waiting_words import EXPIRED_WORDS, HELD_WORDS, LAYER_WORDS, LIMIT_WORDS, WITHDRAWN_WORDS
+from bridge.comments.wording import CALL_WORDS, NOT_SAID
+from bridge.errors import Reason
+from bridge.models import Limit, Part, Plan, Report, RunId, Tone
+from bridge.policy import Ruling
+
+
+def held(run: RunId, plan: Plan, ruling: Ruling) -> Report:
+    """Tell that a run waits, for whom or until when, and which limit or pause holds it (S6, L1)."""
+    assert ruling.reason is not None
+    words = HELD_WORDS[ruling.reason]
+    cause: tuple[str, ...] = ()
+    if ruling.pause is not None and ruling.reason is Reason.PORTAL_PAUSED:
+        answer = CALL_WORDS.get(ruling.pause.reason, NOT_SAID)
+        cause = (answer.what, answer.way_out)
+    facts: list[tuple[str, str]] = []
+    if ruling.limit is not None:
+        facts.append(("Limit", limit_in_words(ruling.limit)))
+    if ruling.until is not None:
+        facts.append(("Not before", f"{ruling.until:%Y-%m-%d %H:%M} UTC"))
+    return report(run, plan, words.what, Tone.WARNING, (*cause, words.way_out), facts=tuple(facts))
+
+
+def approval_asked(run: RunId, plan: Plan, parts: tuple[Part, ...]) -> Report:
+    """Tell what waits for approval: the devices and parameters to which an approval will be bound (L3)."""
+    assert plan.approval is not None
+    rule = plan.approval
+    devices = [shown(device) for part in parts for device in part.devices]
+    params = tuple((f"Parameter {name}", value) for name, value in plan.params)
+    ways = [f"Whoever runs the bridge can approve it: bridge approve {run}."]
+    if rule.field is not None:
+        ways.insert(0, f"Set {rule.field} of this ticket to {rule.becomes} to approve it.")
+    if rule.system:
+        ways.insert(0, "Approve it in this ticket's own approvals.")
+    who = "Whoever asked for it cannot approve it."
+    facts = (("Approval for", listed(devices)), *params)
+    headline = f"Waiting for approval: {plan.title} on {len(devices)} device(s)"
+    return report(run, plan, headline, Tone.WARNING, (*ways, who), facts=facts)
+
+
+def approved(run: RunId, plan: Plan, *, by: str) -> Report:
+    """Tell that a run was approved, by whom, and that it goes on."""
+    return report(run, plan, "Approved: it is sent now", Tone.NEUTRAL, (), facts=(("By", by),))
+
+
+def expired(run: RunId, plan: Plan, reason: Reason) -> Report:
+    """Tell that a run became too old to be sent, or was not approved in time."""
+    words = EXPIRED_WORDS[reason]
+    return report(run, plan, words.what, Tone.WARNING, (words.way_out,))
+
+
+def withdrawn(run: RunId, plan: Plan, reason: Reason, detail: str | None) -> Report:
+    """Tell that a run is not wanted any more: declined, or its ticket closed or changed."""
+    words = WITHDRAWN_WORDS[reason]
+    said = (sentence(detail),) if detail else ()
+    return report(run, plan, words.what, Tone.WARNING, (*said, words.way_out))
+
+
+def limit_in_words(limit: Limit) -> str:
+    """Return a limit as a person reads it, with whose it is."""
+    whose = LAYER_WORDS[limit.layer]
+    return LIMIT_WORDS[limit.kind].format(most=limit.most, whose=whose, window=_hours(limit))
+
+
+def _hours(limit: Limit) -> str:
+    minutes = int(limit.window.total_seconds() // 60)
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"

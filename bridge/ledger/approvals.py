@@ -1,0 +1,64 @@
+"""What a run needs before it is sent: asked for once, bound to its plan, decided once.
+
+It must not know who may decide; `approving` does.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import RowMapping, select, update
+
+from bridge.errors import NotPossible
+from bridge.ledger import Tx
+from bridge.ledger.tables import approvals
+from bridge.models import Approval, ApprovalState, RunId
+
+
+def ask(tx: Tx, *, run: RunId, plan_hash: str, expires_at: datetime) -> None:
+    """Write down what has to be approved; what was asked for before stays as it is."""
+    tx.connection.execute(
+        tx.insert(approvals)
+        .values(
+            run=run, plan_hash=plan_hash, state=ApprovalState.ASKED, asked_at=tx.now, expires_at=expires_at
+        )
+        .on_conflict_do_nothing()
+    )
+    tx.audit("approval_asked", about=run, detail={"plan": plan_hash, "expires": expires_at.isoformat()})
+
+
+def approval_of(tx: Tx, *, run: RunId) -> Approval | None:
+    """Return what was asked for a run and decided; None where nothing was."""
+    row = tx.connection.execute(select(approvals).where(approvals.c.run == run)).mappings().first()
+    return None if row is None else _approval(row)
+
+
+def decide(tx: Tx, *, run: RunId, plan_hash: str, state: ApprovalState, by: str) -> None:
+    """Approve or decline what was asked, compare-and-set on the plan that the person saw.
+
+    Raises NotPossible where it was decided already, has expired, or stands for another plan.
+    """
+    decided = tx.connection.execute(
+        update(approvals)
+        .where(
+            approvals.c.run == run,
+            approvals.c.plan_hash == plan_hash,
+            approvals.c.state == ApprovalState.ASKED,
+            approvals.c.expires_at > tx.now,
+        )
+        .values(state=state, decided_at=tx.now, decided_by=by)
+        .returning(approvals.c.run)
+    ).scalar()
+    if decided is None:
+        raise NotPossible(f"run {run} does not wait for this approval (see `bridge runs show {run}`)")
+    tx.audit(state, about=run, by=by, detail={"plan": plan_hash})
+
+
+def _approval(row: RowMapping) -> Approval:
+    return Approval(
+        run=RunId(row["run"]),
+        plan_hash=row["plan_hash"],
+        state=ApprovalState(row["state"]),
+        asked_at=row["asked_at"],
+        expires_at=row["expires_at"],
+        decided_at=row["decided_at"],
+        decided_by=row["decided_by"],
+    )
