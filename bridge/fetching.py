@@ -1,4 +1,4 @@
-"""Reads from a ticket system with our own credentials: a ticket, a person's groups, a ticket's approvals.
+"""Reads from a ticket system with our own credentials: tickets, people's groups, approvals, what changed.
 
 It must not write to a ticket, nor believe anything that a webhook said about it.
 """
@@ -7,12 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from bridge.connections import Connections, Source
+from bridge.connections import Connections
 from bridge.errors import Reason
 from bridge.models import (
     FetchedTicket,
-    HttpRequest,
-    HttpResponse,
     NoResponse,
     NotRead,
     Person,
@@ -20,11 +18,13 @@ from bridge.models import (
     TicketApproval,
     TicketRef,
 )
+from bridge.ticketing import ChangedTicket, Conversation, TicketSystem
+from bridge.transport import Transport, boot_clock
 
 T = TypeVar("T")
 
-# Seconds for one request to a ticket system.
-REQUEST_SECONDS = 30.0
+# Seconds for everything that is asked to read one thing, however many requests it takes.
+READ_SECONDS = 30.0
 
 
 class Fetching:
@@ -35,39 +35,39 @@ class Fetching:
 
     def ticket(self, ref: TicketRef, since: datetime) -> FetchedTicket | NotRead:
         """Return a ticket as it is now, with its history and comments since a time."""
-        source = self._connections().sources.get(ref.source)
-        if source is None:
-            return _not_configured(ref.source)
-        answers: list[HttpResponse] = []
-        for request in source.system.ticket_requests(ref, since):
-            answer = source.transport.send(request, deadline=REQUEST_SECONDS)
-            if isinstance(answer, NoResponse):
-                return NotRead(gone=False, reason=answer.reason, detail=answer.detail)
-            answers.append(answer)
-        return source.system.read_ticket(tuple(answers), ref, since)
+        return self._ask(ref.source, lambda system: system.fetch_ticket(ref, since))
 
     def groups(self, name: SourceName, person: Person) -> tuple[str, ...] | NotRead:
-        """Return the groups of a person whom a ticket names; nobody's where nothing identifies them."""
-        source = self._connections().sources.get(name)
-        if source is None:
-            return _not_configured(name)
-        request = source.system.groups_request(person)
-        return () if request is None else _asked(source, request, source.system.read_groups)
+        """Return the groups of a person whom a ticket names."""
+        return self._ask(name, lambda system: system.fetch_groups(person))
 
     def approvals(self, ref: TicketRef) -> tuple[TicketApproval, ...] | NotRead:
         """Return what the ticket system's own approvals say of a ticket."""
-        source = self._connections().sources.get(ref.source)
+        return self._ask(ref.source, lambda system: system.fetch_approvals(ref))
+
+    def changed(self, name: SourceName, since: datetime) -> tuple[ChangedTicket, ...] | NotRead:
+        """Return the tickets of a source that changed since a time, the oldest change first."""
+        return self._ask(name, lambda system: system.fetch_changed(since))
+
+    def _ask(self, name: SourceName, ask: Callable[[TicketSystem], Conversation[T]]) -> T | NotRead:
+        source = self._connections().sources.get(name)
         if source is None:
-            return _not_configured(ref.source)
-        return _asked(source, source.system.approvals_request(ref), source.system.read_approvals)
+            return NotRead(
+                gone=False, reason=Reason.UNKNOWN_SOURCE, detail=f"source {name} is not configured"
+            )
+        return converse(source.transport, ask(source.system), seconds=READ_SECONDS)
 
 
-def _asked(source: Source, request: HttpRequest, read: Callable[[HttpResponse], T | NotRead]) -> T | NotRead:
-    answer = source.transport.send(request, deadline=REQUEST_SECONDS)
-    if isinstance(answer, NoResponse):
-        return NotRead(gone=False, reason=answer.reason, detail=answer.detail)
-    return read(answer)
-
-
-def _not_configured(name: SourceName) -> NotRead:
-    return NotRead(gone=False, reason=Reason.UNKNOWN_SOURCE, detail=f"source {name} is not configured")
+def converse(transport: Transport, conversation: Conversation[T], *, seconds: float) -> T | NotRead:
+    """Carry a conversation out: send each request, give its answer back, return what it came to."""
+    started = boot_clock()
+    try:
+        request = next(conversation)
+        while True:
+            response = transport.send(request, deadline=seconds, started=started)
+            if isinstance(response, NoResponse):
+                return NotRead(gone=False, reason=response.reason, detail=response.detail)
+            request = conversation.send(response)
+    except StopIteration as end:
+        said: T | NotRead = end.value
+        return said

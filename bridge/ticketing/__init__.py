@@ -3,9 +3,10 @@
 A dialect must not read a clock, files or the environment, and must not know another system or Nexthink.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 from bridge.models import (
     Delivery,
@@ -29,6 +30,12 @@ from bridge.models import (
     WebhookRequest,
 )
 
+T = TypeVar("T")
+
+# What is read in several steps, each depending on the answers before it: it yields requests, is sent their
+# whole answers, and returns what they said. `fetching` carries it out; nothing is sent in here.
+Conversation: TypeAlias = Generator[HttpRequest, HttpResponse, T | NotRead]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposed:
@@ -38,11 +45,11 @@ class Exposed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A page of tickets that changed lately; `more` is where the next page starts, None at the end."""
+class ChangedTicket:
+    """A ticket that changed lately, and when by the system's own clock."""
 
-    tickets: tuple[tuple[TicketRef, datetime], ...]
-    more: int | None
+    ref: TicketRef
+    at: datetime
 
 
 class TicketSystem(Protocol):
@@ -71,38 +78,23 @@ class TicketSystem(Protocol):
         """Say whether a ticket's changes can be read back, so that `change.` means something when fetched."""
         ...
 
-    def ticket_requests(self, ticket: TicketRef, since: datetime) -> tuple[HttpRequest, ...]:
-        """Ask for a ticket, its history and its comments since a time; every answer is needed, in order."""
+    def fetch_ticket(self, ticket: TicketRef, since: datetime) -> Conversation[FetchedTicket]:
+        """Ask for a ticket as it is now, with its history and its comments since a time."""
         ...
 
-    def read_ticket(
-        self, responses: tuple[HttpResponse, ...], ticket: TicketRef, since: datetime
-    ) -> FetchedTicket | NotRead:
-        """Return the ticket of these answers."""
+    def fetch_groups(self, person: Person) -> Conversation[tuple[str, ...]]:
+        """Ask for the names of the groups of a person whom a fetched ticket or approval names."""
         ...
 
-    def groups_request(self, person: Person) -> HttpRequest | None:
-        """Ask for the groups of a person whom a fetched ticket names; None where nothing identifies them."""
+    def fetch_approvals(self, ticket: TicketRef) -> Conversation[tuple[TicketApproval, ...]]:
+        """Ask for every decision that the system itself keeps of a ticket's approvals."""
         ...
 
-    def read_groups(self, response: HttpResponse) -> tuple[str, ...] | NotRead:
-        """Return the names of a person's groups."""
-        ...
+    def fetch_changed(self, since: datetime) -> Conversation[tuple[ChangedTicket, ...]]:
+        """Ask for the tickets that changed since a time, the oldest change first, each once.
 
-    def approvals_request(self, ticket: TicketRef) -> HttpRequest:
-        """Ask for the ticket system's own approvals of a ticket."""
-        ...
-
-    def read_approvals(self, response: HttpResponse) -> tuple[TicketApproval, ...] | NotRead:
-        """Return every decision that the system keeps of the ticket's approvals."""
-        ...
-
-    def changed_request(self, since: datetime, start: int) -> HttpRequest:
-        """Ask for the tickets that changed since a time, the oldest change first, from `start` on."""
-        ...
-
-    def read_changed(self, response: HttpResponse, start: int) -> Listed | NotRead:
-        """Return which tickets changed, and when by the system's own clock."""
+        None is left out that changed before the first request was sent; one that changes meanwhile may be.
+        """
         ...
 
     def account_request(self) -> HttpRequest:
