@@ -5,6 +5,7 @@ It must not construct them; the composition does, and again when a secret file c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bridge.models import PortalName, SourceName, Trust
 from bridge.nexthink import PortalConfig
@@ -18,6 +19,7 @@ class Source:
 
     `trust` says what of a webhook is believed. `fetch` has the ticket read before it is evaluated although
     the payload is believed, to fill what the payload lacks; with the doorbell it is always read.
+    `reconcile` is how often the system is asked for what never arrived; None for never.
     """
 
     system: TicketSystem
@@ -25,6 +27,12 @@ class Source:
     max_body_bytes: int
     trust: Trust = Trust.PAYLOAD
     fetch: bool = False
+    reconcile: timedelta | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Say whether a ticket is read before it is evaluated."""
+        return self.fetch or self.trust is Trust.DOORBELL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -399,7 +399,8 @@ class HistoryEntry:
 class FetchedTicket:
     """A ticket as its system tells it to us now, which is believed whatever a webhook said.
 
-    `created` and `updated` are the system's own times. `history` and `comments` hold what was asked for,
+    `created_at` and `updated_at` are the system's own times, `created_by` and `updated_by` who created it and
+    changed it last (None: it does not say). `history` and `comments` hold what was asked for,
     the oldest first; `comments` are (id, author, time). `roles` are the people whom an approval rule may
     name: person, reporter, assignee. `payload` is the system's answer, under the root `payload.`.
     """
@@ -413,6 +414,9 @@ class FetchedTicket:
     history: tuple[HistoryEntry, ...]
     comments: tuple[tuple[str, Person, datetime], ...]
     roles: tuple[tuple[str, Person], ...]
+    updated_at: datetime | None = None
+    created_by: Person | None = None
+    updated_by: Person | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

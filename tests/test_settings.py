@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
-from bridge.models import SourceKind
+from bridge.models import SourceKind, Trust
 from bridge.settings import LiveSettings, Settings, describe, in_force, read_settings
 
 JIRA = "BRIDGE_SOURCES__JIRA__"
@@ -298,12 +298,49 @@ def test_a_query_cannot_go_where_no_setting_allows(url: str, hosts: str, setting
             "TIMESTAMP_HEADER: is required where SIGNED_TEXT holds {timestamp}",
         ),
         ({f"{JIRA}SIGNATURE_HEADER": "x y"}, "SIGNATURE_HEADER: must be the name of an HTTP header"),
+        (
+            {f"{JIRA}TRUST": "doorbell", f"{JIRA}FETCH": "on"},
+            "FETCH: does nothing with TRUST=doorbell, where the ticket is always read (remove it)",
+        ),
+        ({f"{JIRA}HISTORY": "sys_audit"}, "HISTORY: is only for KIND=servicenow (remove it)"),
+        (
+            {f"{JIRA}RECONCILE_JQL": "project = SUP"},
+            "RECONCILE_JQL: does nothing without RECONCILE (give that too, or remove this)",
+        ),
     ],
 )
 def test_settings_of_a_source_that_do_not_fit_together_are_told(
     changes: Mapping[str, str], problem: str
 ) -> None:
     assert only_problem(changes) == JIRA + problem
+
+
+@pytest.mark.parametrize(
+    ("verify", "trust", "believed"),
+    [
+        ("hmac", "", Trust.PAYLOAD),
+        ("standard", "", Trust.PAYLOAD),
+        ("token", "", Trust.DOORBELL),
+        ("basic", "", Trust.DOORBELL),
+        ("hmac", "doorbell", Trust.DOORBELL),
+        ("token", "payload", Trust.PAYLOAD),
+    ],
+)
+def test_who_cannot_sign_only_rings_unless_told_otherwise(verify: str, trust: str, believed: Trust) -> None:
+    word = "user:" + "n" * 32 if verify == "basic" else "n" * 32
+    chosen = {f"{JIRA}VERIFY": verify, f"{JIRA}SECRETS": f'["{word}"]', f"{JIRA}TRUST": trust}
+    (source,) = read_settings({**GOOD, **chosen}).sources
+    assert source.believed is believed
+
+
+def test_reconciling_is_refused_where_one_change_would_have_two_names() -> None:
+    problems = problems_of({**GOOD_SNOW, f"{SNOW}RECONCILE": "10m"})
+    assert problems == [
+        f"{SNOW}RECONCILE: needs TRUST=doorbell here (its webhooks name a change otherwise than its history)"
+    ]
+    ringing = {**GOOD_SNOW, f"{SNOW}RECONCILE": "10m", f"{SNOW}TRUST": "doorbell"}
+    assert read_settings(ringing).sources[0].reconcile == timedelta(minutes=10)
+    assert read_settings({**GOOD, f"{JIRA}RECONCILE": "10m"}).sources[0].reconcile is not None
 
 
 def test_a_token_for_servicenow_needs_to_say_whose_it_is() -> None:

@@ -55,6 +55,9 @@ def _source(settings: SourceSettings) -> Source:
         system=system(settings),
         transport=Transport(ca_file=settings.ca_file),
         max_body_bytes=settings.max_body_bytes,
+        trust=settings.believed,
+        fetch=settings.fetch,
+        reconcile=settings.reconcile,
     )
 
 

@@ -18,6 +18,8 @@ _ONLY_WITH: Mapping[str, tuple[str, str]] = {
     "account": ("kind", "servicenow"),
     "tables": ("kind", "servicenow"),
     "code_tags": ("kind", "servicenow"),
+    "history": ("kind", "servicenow"),
+    "reconcile_jql": ("kind", "jira"),
     "signature_header": ("verify", "hmac"),
     "signature_prefix": ("verify", "hmac"),
     "signature_encoding": ("verify", "hmac"),
@@ -37,6 +39,7 @@ def of_source(given: Given) -> Iterator[tuple[str, str]]:
         yield "secrets", "is required, or SECRETS_FILE (without it anybody could start actions)"
     yield from _signed_parts(given)
     yield from _account(given)
+    yield from _trust(given)
 
 
 def has_effect(setting: str, given: Given) -> bool:
@@ -69,6 +72,20 @@ def _signed_parts(given: Given) -> Iterator[tuple[str, str]]:
     for part, setting in (("{timestamp}", "timestamp_header"), ("{id}", "id_header")):
         if part in signed and setting not in given:
             yield setting, f"is required where SIGNED_TEXT holds {part}"
+
+
+def _trust(given: Given) -> Iterator[tuple[str, str]]:
+    signs = given.get("verify") in ("hmac", "standard")
+    trust = given.get("trust", "payload" if signs else "doorbell")
+    if "fetch" in given and trust == "doorbell":
+        yield "fetch", "does nothing with TRUST=doorbell, where the ticket is always read (remove it)"
+    if "reconcile_jql" in given and "reconcile" not in given:
+        yield "reconcile_jql", "does nothing without RECONCILE (give that too, or remove this)"
+    # A change that is read bears the ticket system's own number. Where webhooks name it otherwise, a change
+    # that did arrive would count as another one, and its action would be sent again.
+    same_names = trust == "doorbell" or (given.get("kind") == "jira" and given.get("verify") == "hmac")
+    if "reconcile" in given and not same_names:
+        yield "reconcile", "needs TRUST=doorbell here (its webhooks name a change otherwise than its history)"
 
 
 def _account(given: Given) -> Iterator[tuple[str, str]]:

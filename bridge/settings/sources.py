@@ -3,13 +3,14 @@
 It must not read the environment or a file, and no secret in it shows in a repr or an error.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from bridge.models import SourceKind, SourceName
+from bridge.models import SourceKind, SourceName, Trust
 from bridge.settings import forms
 from bridge.ticketing.servicenow.config import DEFAULT_TABLES
 
@@ -23,6 +24,10 @@ class Verify(StrEnum):
     BASIC = "basic"
 
 
+# The proofs that cover the body, so that what stands in it is the sender's.
+SIGNING: Final = frozenset({Verify.HMAC, Verify.STANDARD})
+
+
 class Deployment(StrEnum):
     CLOUD = "cloud"
     DATACENTER = "datacenter"
@@ -31,6 +36,14 @@ class Deployment(StrEnum):
 class SignatureEncoding(StrEnum):
     HEX = "hex"
     BASE64 = "base64"
+
+
+class History(StrEnum):
+    """Where a ServiceNow instance lets us read what changed in a record."""
+
+    NONE = "none"
+    SYS_AUDIT = "sys_audit"
+    SYS_HISTORY_LINE = "sys_history_line"
 
 
 class InternalComments(StrEnum):
@@ -42,6 +55,7 @@ Address = Annotated[str, AfterValidator(forms.base_address)]
 Prefix = Annotated[str, AfterValidator(forms.prefix)]
 Header = Annotated[str, AfterValidator(forms.header_name)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(forms.secrets)]
+Duration = Annotated[timedelta, BeforeValidator(forms.duration)]
 Tables = Annotated[tuple[Annotated[str, AfterValidator(forms.table_name)], ...], BeforeValidator(forms.words)]
 
 
@@ -98,6 +112,32 @@ class SourceSettings(BaseModel):
         "authorization",
         description="For `token`: the header with the word. In `authorization` it stands behind `Bearer `.",
     )
+    trust: Trust | None = Field(
+        None,
+        description="What of a webhook is believed: `payload` (all of it), or `doorbell` (which ticket it is "
+        "about, no more: the ticket is then read with our own account). "
+        "Default: `payload` for `hmac` and `standard`, else `doorbell`.",
+    )
+    fetch: bool = Field(
+        False,
+        description="`on`: the ticket is read before it is evaluated although the payload is believed, to "
+        "fill what the payload lacks. With the doorbell it always is.",
+    )
+    history: History = Field(
+        History.NONE,
+        description="ServiceNow only: where the changes of a record are read when it is read: `sys_audit`, "
+        "`sys_history_line`, or `none`, and then `change.` means nothing for a doorbell source.",
+    )
+    reconcile: Duration | None = Field(
+        None,
+        ge=timedelta(seconds=10),
+        le=timedelta(hours=12),
+        description="How often the site is asked for tickets whose webhook never came, such as `10m` "
+        "(`10s` to `12h`). Default: never.",
+    )
+    reconcile_jql: str | None = Field(
+        None, description="Jira only: the JQL that narrows what RECONCILE asks for, such as `project = SUP`."
+    )
     username: str | None = Field(
         None,
         description="The account that writes comments. Give it nothing else to do: its changes are ignored.",
@@ -137,3 +177,10 @@ class SourceSettings(BaseModel):
     ca_file: Path | None = Field(
         None, description="The certificates to trust for this site, in place of the public ones."
     )
+
+    @property
+    def believed(self) -> Trust:
+        """Return what of a webhook is believed: who cannot sign only rings."""
+        if self.trust is not None:
+            return self.trust
+        return Trust.PAYLOAD if self.verify in SIGNING else Trust.DOORBELL

@@ -6,7 +6,7 @@ They must not hold statements; those stand beside the rule that they keep, in th
 from bridge.ledger.tables.columns import METADATA, UtcDateTime, is_in
 from bridge.ledger.tables.evidence import audit, refused_webhooks, seals, totals
 from bridge.ledger.tables.safety import approvals, device_uses, pauses, tokens, trips
-from bridge.ledger.tables.standing import accounts, facts, mapping_sets, sessions
+from bridge.ledger.tables.standing import accounts, facts, mapping_sets, sessions, source_watch
 from bridge.ledger.tables.work import UNENDED, UNPOSTED, calls, comments, deliveries, history, runs
 
 # The schema that this code reads and writes: the newest revision in migrations/versions.
@@ -34,6 +34,7 @@ __all__ = [
     "runs",
     "seals",
     "sessions",
+    "source_watch",
     "tokens",
     "totals",
     "trips",

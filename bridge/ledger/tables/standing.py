@@ -46,3 +46,14 @@ sessions = Table(
     Column("ended_at", UtcDateTime),
     comment="Worker sessions; one is dead when its beat stands still for an observer (W1).",
 )
+
+source_watch = Table(
+    "source_watch",
+    METADATA,
+    Column("source", String(64), primary_key=True),
+    Column("asked_at", UtcDateTime),
+    Column("reached_at", UtcDateTime),
+    Column("looked_at", UtcDateTime),
+    Column("usual_seconds", Integer),
+    comment="How far each source was asked for what never arrived, and how long it is usually silent.",
+)

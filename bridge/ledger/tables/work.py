@@ -22,6 +22,8 @@ deliveries = Table(
     Column("detail", Text),
     Column("ticket_uid", Text),
     Column("ticket_key", Text),
+    Column("ticket", Text),
+    Column("tries", Integer, nullable=False, server_default="0"),
     Column("payload", Text, nullable=False),
     Column("findings", Text, nullable=False, server_default="[]"),
     Column("mapping_set", String(64)),

@@ -25,11 +25,14 @@ def upgrade() -> None:
     _uses_and_trips()
     _approvals()
     _audit()
+    _sources()
 
 
 def _deliveries() -> None:
     op.add_column("deliveries", sa.Column("signed", sa.Integer(), server_default="1", nullable=False))
     op.add_column("deliveries", sa.Column("recovered", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("deliveries", sa.Column("ticket", sa.Text()))
+    op.add_column("deliveries", sa.Column("tries", sa.Integer(), server_default="0", nullable=False))
     op.create_index("ix_deliveries_source", "deliveries", ["source", "received_at"])
 
 
@@ -166,4 +169,17 @@ def _audit() -> None:
         sa.Column("purged_at", UtcDateTime()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_seals")),
         comment="The chain over segments of the audit: each holds the hash of its rows and its forerunner.",
+    )
+
+
+def _sources() -> None:
+    op.create_table(
+        "source_watch",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("asked_at", UtcDateTime()),
+        sa.Column("reached_at", UtcDateTime()),
+        sa.Column("looked_at", UtcDateTime()),
+        sa.Column("usual_seconds", sa.Integer()),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_source_watch")),
+        comment="How far each source was asked for what never arrived, and how long it is usually silent.",
     )
