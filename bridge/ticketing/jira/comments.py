@@ -5,11 +5,10 @@ It must not compose a comment's text.
 
 import json
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import re2
 
-from bridge.errors import Reason
 from bridge.models import (
     HttpRequest,
     HttpResponse,
@@ -20,12 +19,11 @@ from bridge.models import (
     OwedComment,
     Person,
     Posted,
-    PostFailure,
     TicketRef,
     Visibility,
 )
 from bridge.ticketing import Exposed, answers, marks
-from bridge.ticketing.jira import adf, adf_text
+from bridge.ticketing.jira import adf, adf_text, api
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.jira.issue import person
 from bridge.ticketing.payloads import entries, members, text
@@ -33,29 +31,16 @@ from bridge.ticketing.payloads import entries, members, text
 PROPERTY: Final = "nexthink-bridge"
 PAGE_SIZE: Final = 100
 
-_NUMBER: Final = r"[0-9]{1,19}"
-STATUSES: Final[answers.StatusTable] = {
-    400: (PostFailure.PERMANENT, Reason.REJECTED),
-    401: (PostFailure.LATER, Reason.UNAUTHORIZED),  # a token that expired is replaced within hours
-    403: (PostFailure.PERMANENT, Reason.FORBIDDEN),
-    404: (PostFailure.PERMANENT, Reason.NOT_FOUND),
-    408: (PostFailure.LATER, Reason.SERVER_ERROR),
-    409: (PostFailure.LATER, Reason.REJECTED),
-    413: (PostFailure.PERMANENT, Reason.REJECTED),
-    425: (PostFailure.LATER, Reason.SERVER_ERROR),
-    429: (PostFailure.LATER, Reason.RATE_LIMITED),
-}
-
 
 def account_request(config: JiraConfig) -> HttpRequest:
     """Ask who we are."""
-    return _request(config, "GET", f"/rest/api/{_version(config)}/myself")
+    return api.request(config, "GET", f"/rest/api/{_version(config)}/myself")
 
 
 def read_account(config: JiraConfig, response: HttpResponse) -> Person | NotPosted:
     """Return our account under every name that a webhook may carry for it."""
     if response.status != 200:
-        return _refusal(response)
+        return api.refusal(response)
     account = person(answers.read_json(response))
     if account is None or not (account.id or account.login):
         return answers.unreadable(response)
@@ -71,27 +56,27 @@ def comment_request(config: JiraConfig, ticket: TicketRef, comment: OwedComment)
     internal = comment.visibility is Visibility.INTERNAL
     document = config.deployment == "cloud" and comment.text.startswith(adf.START)
     if internal and config.internal_comments == "jsm" and not document:
-        path = f"/rest/servicedeskapi/request/{_part(ticket.uid)}/comment"
-        return _request(config, "POST", path, {"body": comment.text, "public": False})
+        path = f"/rest/servicedeskapi/request/{api.number(ticket.uid)}/comment"
+        return api.request(config, "POST", path, {"body": comment.text, "public": False})
     properties = [{"key": PROPERTY, "value": {"marker": comment.marker}}]
     if internal:
         properties.append({"key": "sd.public.comment", "value": {"internal": True}})
     content = json.loads(comment.text) if document else comment.text
-    path = f"/rest/api/{3 if document else 2}/issue/{_part(ticket.uid)}/comment"
-    return _request(config, "POST", path, {"body": content, "properties": properties})
+    path = f"/rest/api/{3 if document else 2}/issue/{api.number(ticket.uid)}/comment"
+    return api.request(config, "POST", path, {"body": content, "properties": properties})
 
 
 def read_comment(response: HttpResponse, comment: OwedComment) -> Posted | Exposed | NotPosted:
     """Say whether the comment stands, and whether customers see what they should not."""
     if not 200 <= response.status < 300:
-        return _refusal(response)
+        return api.refusal(response)
     return _standing(members(answers.read_json(response)), comment) or answers.unreadable(response)
 
 
 def remove_request(config: JiraConfig, ticket: TicketRef, comment_id: str) -> HttpRequest:
     """Delete a comment."""
-    path = f"/rest/api/{_version(config)}/issue/{_part(ticket.uid)}/comment/{_part(comment_id)}"
-    return _request(config, "DELETE", path)
+    path = f"/rest/api/{_version(config)}/issue/{api.number(ticket.uid)}/comment/{api.number(comment_id)}"
+    return api.request(config, "DELETE", path)
 
 
 def search_request(config: JiraConfig, ticket: TicketRef, start: int) -> HttpRequest:
@@ -99,7 +84,9 @@ def search_request(config: JiraConfig, ticket: TicketRef, start: int) -> HttpReq
     query = urlencode(
         {"orderBy": "-created", "startAt": start, "maxResults": PAGE_SIZE, "expand": "properties"}
     )
-    return _request(config, "GET", f"/rest/api/{_version(config)}/issue/{_part(ticket.uid)}/comment?{query}")
+    return api.request(
+        config, "GET", f"/rest/api/{_version(config)}/issue/{api.number(ticket.uid)}/comment?{query}"
+    )
 
 
 def read_search(
@@ -107,7 +94,7 @@ def read_search(
 ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
     """Say whether one of the listed comments is ours."""
     if response.status != 200:
-        return _refusal(response)
+        return api.refusal(response)
     page = members(answers.read_json(response))
     rows, total = page.get("comments"), page.get("total")
     if not isinstance(rows, list) or not isinstance(total, int):
@@ -122,7 +109,7 @@ def read_search(
 def _standing(row: dict[str, Json], comment: OwedComment) -> Posted | Exposed | None:
     """Read a comment that Jira shows us: the platform says `jsdPublic`, the JSM route says `public`."""
     number = text(row.get("id"))
-    if number is None or re2.fullmatch(_NUMBER, number) is None:
+    if number is None or re2.fullmatch(api.NUMBER, number) is None:
         return None
     shown = row.get("jsdPublic") is True or row.get("public") is True
     if shown and comment.visibility is Visibility.INTERNAL:
@@ -152,33 +139,5 @@ def _by_another(config: JiraConfig, row: dict[str, Json]) -> bool:
     return author.login.lower() != config.username.lower()
 
 
-def _refusal(response: HttpResponse) -> NotPosted:
-    if response.header("x-authentication-denied-reason"):
-        # Data Center asks for a captcha after failed logins: a person can mend it, the ticket is fine.
-        detail = f"HTTP {response.status}: log in once with a browser (captcha)"
-        return NotPosted(failure=PostFailure.LATER, reason=Reason.UNAUTHORIZED, detail=detail)
-    content = members(answers.read_json(response))
-    messages = [text(message) for message in entries(content.get("errorMessages"))]
-    messages += [text(message) for message in members(content.get("errors")).values()]
-    messages.append(text(content.get("errorMessage")))
-    message = "; ".join(message for message in messages if message)
-    return answers.refusal(response, STATUSES, message or None)
-
-
 def _version(config: JiraConfig) -> int:
     return 3 if config.rich else 2
-
-
-def _part(number: str) -> str:
-    """Return an issue or comment number as one part of a path."""
-    if re2.fullmatch(_NUMBER, number) is None:
-        raise ValueError("an issue or comment of Jira is addressed by its number")
-    return quote(number, safe="")
-
-
-def _request(config: JiraConfig, method: str, path: str, body: Json = None) -> HttpRequest:
-    headers = [("Accept", "application/json"), ("Authorization", config.authorization)]
-    if body is not None:
-        headers.append(("Content-Type", "application/json"))
-    content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8")
-    return HttpRequest(method=method, url=config.api_url + path, headers=tuple(headers), body=content)

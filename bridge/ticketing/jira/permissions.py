@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from bridge.models import HttpRequest, HttpResponse, NotPosted
 from bridge.ticketing import answers
-from bridge.ticketing.jira.comments import STATUSES
+from bridge.ticketing.jira.api import STATUSES
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.payloads import members
 

@@ -3,18 +3,12 @@
 It must not compose a note's text, nor believe a row because it was returned.
 """
 
-import json
-from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
-
-import re2
 
 from bridge.errors import Reason
 from bridge.models import (
     HttpRequest,
     HttpResponse,
-    Json,
     MarkerAbsent,
     MorePages,
     NotPosted,
@@ -27,23 +21,13 @@ from bridge.models import (
 )
 from bridge.ticketing import answers, marks
 from bridge.ticketing.payloads import members, text
+from bridge.ticketing.servicenow import table_api
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 from bridge.ticketing.servicenow.record import is_sys_id
 
-_TABLE: Final = r"[a-z0-9_]{1,80}"
 _JOURNAL_PAGE: Final = 0
 _RECORD_PAGE: Final = 1  # the second place to look: the record itself
 _ROWS: Final = 20
-
-STATUSES: Final[answers.StatusTable] = {
-    400: (PostFailure.PERMANENT, Reason.REJECTED),
-    401: (PostFailure.LATER, Reason.UNAUTHORIZED),  # a password that expired is replaced within hours
-    403: (PostFailure.PERMANENT, Reason.FORBIDDEN),
-    404: (PostFailure.PERMANENT, Reason.NOT_FOUND),
-    408: (PostFailure.LATER, Reason.SERVER_ERROR),
-    413: (PostFailure.PERMANENT, Reason.REJECTED),
-    429: (PostFailure.LATER, Reason.RATE_LIMITED),
-}
 
 
 def account_request(config: ServiceNowConfig) -> HttpRequest:
@@ -53,7 +37,7 @@ def account_request(config: ServiceNowConfig) -> HttpRequest:
         "sysparm_fields": "sys_id,user_name,email,name",
         "sysparm_limit": "2",
     }
-    return _request(config, "GET", "/api/now/table/sys_user", query)
+    return table_api.request(config, "GET", "/api/now/table/sys_user", query)
 
 
 def read_account(config: ServiceNowConfig, response: HttpResponse) -> Person | NotPosted:
@@ -63,7 +47,7 @@ def read_account(config: ServiceNowConfig, response: HttpResponse) -> Person | N
     was only typed beside a token is not believed.
     """
     if response.status != 200:
-        return _refusal(response)
+        return table_api.refusal(response)
     rows = members(answers.read_json(response)).get("result")
     if not isinstance(rows, list):
         return answers.unreadable(response)
@@ -85,13 +69,15 @@ def read_account(config: ServiceNowConfig, response: HttpResponse) -> Person | N
 def comment_request(config: ServiceNowConfig, ticket: TicketRef, comment: OwedComment) -> HttpRequest:
     """Add a work note (internal) or a comment (public)."""
     query = {"sysparm_fields": "sys_id,number,sys_mod_count,sys_updated_on"}
-    return _request(config, "PATCH", _record_path(ticket), query, {_element(comment): comment.text})
+    return table_api.request(
+        config, "PATCH", table_api.record_path(ticket), query, {_element(comment): comment.text}
+    )
 
 
 def read_comment(response: HttpResponse) -> Posted | NotPosted:
     """Say whether the record took the note; the entry's own identifier is not told."""
     if not 200 <= response.status < 300:
-        return _refusal(response)
+        return table_api.refusal(response)
     result = members(members(answers.read_json(response)).get("result"))
     sys_id = text(result.get("sys_id"))
     if sys_id is None or not is_sys_id(sys_id):
@@ -106,7 +92,7 @@ def search_request(
     if start == _JOURNAL_PAGE:
         marker = marks.required(comment.marker)
         conditions = (
-            f"element_id={_sys_id(ticket)}",
+            f"element_id={table_api.sys_id(ticket)}",
             f"element={_element(comment)}",
             f"valueLIKE{marker}",
             "ORDERBYDESCsys_created_on",
@@ -116,9 +102,9 @@ def search_request(
             "sysparm_fields": "sys_id,element_id,element,value,sys_created_by",
             "sysparm_limit": str(_ROWS),
         }
-        return _request(config, "GET", "/api/now/table/sys_journal_field", query)
+        return table_api.request(config, "GET", "/api/now/table/sys_journal_field", query)
     query = {"sysparm_fields": "sys_id,work_notes,comments", "sysparm_display_value": "true"}
-    return _request(config, "GET", _record_path(ticket), query)
+    return table_api.request(config, "GET", table_api.record_path(ticket), query)
 
 
 def read_search(
@@ -128,7 +114,7 @@ def read_search(
     if start == _JOURNAL_PAGE:
         return _read_journal(response, ticket, comment)
     if response.status != 200:
-        return _refusal(response)
+        return table_api.refusal(response)
     result = members(members(answers.read_json(response)).get("result"))
     notes = result.get(_element(comment))
     if result.get("sys_id") != ticket.uid:
@@ -146,7 +132,7 @@ def _read_journal(
     if response.status == 403:
         return MorePages(start=_RECORD_PAGE)
     if response.status != 200:
-        return _refusal(response)
+        return table_api.refusal(response)
     rows = members(answers.read_json(response)).get("result")
     if not isinstance(rows, list):
         return answers.unreadable(response)
@@ -159,37 +145,3 @@ def _read_journal(
 
 def _element(comment: OwedComment) -> str:
     return "work_notes" if comment.visibility is Visibility.INTERNAL else "comments"
-
-
-def _refusal(response: HttpResponse) -> NotPosted:
-    error = members(members(answers.read_json(response)).get("error"))
-    parts = (text(error.get("message")), text(error.get("detail")))
-    return answers.refusal(response, STATUSES, ": ".join(part for part in parts if part) or None)
-
-
-def _record_path(ticket: TicketRef) -> str:
-    """Return the path of a record, of two checked parts."""
-    table = ticket.table or ""
-    if re2.fullmatch(_TABLE, table) is None:
-        raise ValueError("a record of ServiceNow is addressed by its table")
-    return f"/api/now/table/{quote(table, safe='')}/{_sys_id(ticket)}"
-
-
-def _sys_id(ticket: TicketRef) -> str:
-    if not is_sys_id(ticket.uid):
-        raise ValueError("a record of ServiceNow is addressed by its sys_id")
-    return ticket.uid
-
-
-def _request(
-    config: ServiceNowConfig, method: str, path: str, query: Mapping[str, str], body: Json = None
-) -> HttpRequest:
-    # The platform answers 400 where either of the two types is missing.
-    headers = (
-        ("Accept", "application/json"),
-        ("Content-Type", "application/json"),
-        config.authorization,
-    )
-    url = f"{config.api_url}{path}?{urlencode(query)}"
-    content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8")
-    return HttpRequest(method=method, url=url, headers=headers, body=content)

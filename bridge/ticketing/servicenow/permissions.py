@@ -9,7 +9,7 @@ from bridge.models import HttpRequest, HttpResponse, NotPosted
 from bridge.ticketing import answers
 from bridge.ticketing.payloads import members
 from bridge.ticketing.servicenow.config import ServiceNowConfig
-from bridge.ticketing.servicenow.journal import STATUSES
+from bridge.ticketing.servicenow.table_api import STATUSES
 
 
 def request(config: ServiceNowConfig, table: str) -> HttpRequest:

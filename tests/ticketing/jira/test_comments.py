@@ -27,7 +27,8 @@ from bridge.models import (
 )
 from bridge.ticketing import Exposed
 from bridge.ticketing.jira import Jira, problems
-from bridge.ticketing.jira.comments import PROPERTY, STATUSES
+from bridge.ticketing.jira.api import STATUSES
+from bridge.ticketing.jira.comments import PROPERTY
 
 Owed = Callable[..., OwedComment]
 INTERNAL, PUBLIC = Visibility.INTERNAL, Visibility.PUBLIC

@@ -23,7 +23,7 @@ from bridge.models import (
     Visibility,
 )
 from bridge.ticketing.servicenow import ServiceNow, problems
-from bridge.ticketing.servicenow.journal import STATUSES
+from bridge.ticketing.servicenow.table_api import STATUSES
 
 Owed = Callable[..., OwedComment]
 SYS_ID = "9d385017c611228701d22104cc95c371"
