@@ -78,8 +78,12 @@ def may_have_run(calls: tuple[Call, ...]) -> bool:
 
 
 def ended_state(calls: tuple[Call, ...]) -> RunState:
-    """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was."""
+    """Return what a run is when nothing more is sent: unknown if any part is, else answered if any was.
+
+    A further attempt that was refused or never left takes nothing back of an answer before it.
+    """
     newest = {call.part.number: call.state for call in calls if call.state not in _NOT_TRIED}
     if CallState.UNKNOWN in newest.values() or CallState.INTENDED in newest.values():
         return RunState.UNKNOWN
-    return RunState.ANSWERED if CallState.ANSWERED in newest.values() else RunState.REFUSED
+    was_answered = any(call.state is CallState.ANSWERED for call in calls)
+    return RunState.ANSWERED if was_answered else RunState.REFUSED

@@ -30,6 +30,7 @@ from bridge.models import (
     EngineOutcome,
     EngineRow,
     Occasion,
+    Part,
     Plan,
     Problem,
     Report,
@@ -38,6 +39,7 @@ from bridge.models import (
     Tone,
     Unplannable,
 )
+from bridge.sending_again import by_part, newest_words
 from bridge.ticketing import marks
 
 _OPEN: Final = frozenset({CallState.UNKNOWN, CallState.INTENDED})
@@ -109,7 +111,7 @@ def resolved(
     again = ("It is sent again.",) if state is RunState.QUEUED else ()
     headline = f"{by} says that the action {'ran' if ran else 'did not run'}"
     tone = Tone.WARNING if state is RunState.REFUSED else Tone.NEUTRAL
-    return report(run, plan, headline, tone, again, calls=latest(calls), facts=who(by, why))
+    return report(run, plan, headline, tone, again, calls=calls, facts=who(by, why))
 
 
 def dead(run: RunId, plan: Plan, crashes: int) -> Report:
@@ -122,13 +124,17 @@ def dead(run: RunId, plan: Plan, crashes: int) -> Report:
 
 
 def _answer(run: RunId, plan: Plan, calls: tuple[Call, ...], before: tuple[str, ...]) -> Report:
-    newest = latest(calls)
-    answers = [(call, outcome) for call in newest for outcome in _result(call).outcomes]
+    newest, parts = latest(calls), by_part(calls)
+    answers = [(attempts[0].part, word) for attempts in parts for word in newest_words(attempts)]
     outcomes = [outcome for _, outcome in answers]
-    headline, tone = _headline(newest, outcomes)
+    states = {call.state for call in newest}
+    if any(call.state is CallState.ANSWERED for call in calls):
+        # A further attempt that failed takes nothing back of what an Engine accepted before it.
+        states.add(CallState.ANSWERED)
+    headline, tone = _headline(states, outcomes, parts=len(parts))
     advice = (*before, *_advice_on_calls(run, newest), *(_engine_words(each).way_out for each in outcomes))
-    rows = tuple(_row(call, outcome, parts=len(newest)) for call, outcome in answers)
-    return report(run, plan, headline, tone, advice, calls=newest, rows=rows)
+    rows = tuple(_row(part, outcome, parts=len(parts)) for part, outcome in answers)
+    return report(run, plan, headline, tone, advice, calls=calls, rows=rows)
 
 
 def _problem(run: RunId, result: Plan | Unplannable, problem: Problem) -> Report:
@@ -138,9 +144,8 @@ def _problem(run: RunId, result: Plan | Unplannable, problem: Problem) -> Report
     return report(run, result, words.what, Tone.BAD, advice, facts=facts)
 
 
-def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[str, Tone]:
+def _headline(states: set[CallState], outcomes: list[EngineOutcome], *, parts: int) -> tuple[str, Tone]:
     """Say no more than the weakest part allows; a part without a word rules the whole."""
-    states = {call.state for call in latest}
     if states & _OPEN:
         where = " on every device" if CallState.ANSWERED in states else ""
         return f"It is not known whether the action ran{where}", Tone.WARNING
@@ -149,7 +154,7 @@ def _headline(latest: tuple[Call, ...], outcomes: list[EngineOutcome]) -> tuple[
             return "The Nexthink portal refused the request", Tone.BAD
         return "The request was not sent", Tone.WARNING
     accepted = sum(outcome.code is EngineCode.OK for outcome in outcomes)
-    text = _counted(accepted, len(outcomes), parts=len(latest))
+    text = _counted(accepted, len(outcomes), parts=parts)
     if CallState.REFUSED in states:
         text += "; a part of the request was refused"
     if accepted == len(outcomes) and states == {CallState.ANSWERED}:
@@ -166,13 +171,13 @@ def _counted(accepted: int, total: int, *, parts: int) -> str:
     return f"{verb} {accepted or 'none'} of {total} {noun}s"
 
 
-def _row(call: Call, outcome: EngineOutcome, *, parts: int) -> EngineRow:
+def _row(part: Part, outcome: EngineOutcome, *, parts: int) -> EngineRow:
     words = _engine_words(outcome)
     engine = outcome.name or (f"Engine {outcome.engine}" if outcome.engine else "An Engine without a name")
     code = f" ({mask(outcome.code_text)})" if outcome.code is EngineCode.UNRECOGNISED else ""
     said = f" It said: {mask(outcome.message)}" if outcome.message else ""
     return EngineRow(
-        engine=engine if parts == 1 else f"{engine}, part {call.part.number} of {parts}",
+        engine=engine if parts == 1 else f"{engine}, part {part.number} of {parts}",
         result=words.result + (code if outcome.code_text else ""),
         tone=words.tone,
         meaning=words.meaning + said,

@@ -6,7 +6,19 @@ It must not choose the words of an outcome.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bridge.models import Call, CallState, Device, EngineRow, Plan, Report, RunId, Tone, Unplannable
+from bridge.models import (
+    Call,
+    CallState,
+    Device,
+    DeviceKey,
+    EngineRow,
+    Plan,
+    Report,
+    RunId,
+    Tone,
+    Unplannable,
+)
+from bridge.sending_again import by_part
 
 _SHOWN: Final = 20
 _NEVER_SENT: Final = frozenset({CallState.PLANNED, CallState.DROPPED, CallState.NOT_SENT})
@@ -24,7 +36,10 @@ def report(
     rows: tuple[EngineRow, ...] = (),
     facts: tuple[tuple[str, str], ...] = (),
 ) -> Report:
-    """Put a report together; its marker stays empty until it is owed, when its number is known."""
+    """Put a report together; its marker stays empty until it is owed, when its number is known.
+
+    `calls` are all of the run.
+    """
     common = _facts(result, calls) if isinstance(result, Plan) else iter(())
     return Report(
         headline=headline,
@@ -37,29 +52,35 @@ def report(
     )
 
 
-def _facts(plan: Plan, latest: tuple[Call, ...]) -> Iterator[tuple[str, str]]:
-    targets = [device for call in latest for device in call.part.devices]
+def _facts(plan: Plan, calls: tuple[Call, ...]) -> Iterator[tuple[str, str]]:
+    parts = by_part(calls)
+    targets = [device for attempts in parts for device in attempts[0].part.devices]
     yield "Devices", listed([shown(device) for device in targets] or plan.devices)
-    dropped = [shown(device) for call in latest if call.state in _NEVER_SENT for device in call.part.devices]
+    dropped = [
+        shown(device)
+        for attempts in parts
+        if all(call.state in _NEVER_SENT for call in attempts)
+        for device in attempts[0].part.devices
+    ]
     if dropped:
         yield "Not sent to", listed(dropped)
     known = {text.lower() for device in targets for text in (device.uid, device.name or "")}
     missing = [wanted for wanted in plan.devices if targets and wanted.lower() not in known]
-    if missing:
+    # Whose devices they are is no name of a device.
+    if missing and plan.by is not DeviceKey.USER:
         yield "Not found", listed(missing)
     yield "Portal", plan.portal
-    attempts = max((call.attempt for call in latest), default=1)
-    if attempts > 1:
-        yield "Attempts", str(attempts)
+    made = max((call.attempt for call in latest(calls)), default=1)
+    if made > 1:
+        yield "Attempts", str(made)
 
 
 def latest(calls: tuple[Call, ...]) -> tuple[Call, ...]:
     """Return the last attempt of each part that came to something, in the order of the parts."""
-    last: dict[int, Call] = {}
-    for call in sorted(calls, key=lambda call: (call.part.number, call.attempt)):
-        if call.part.number not in last or call.state not in _NOT_TRIED:
-            last[call.part.number] = call
-    return tuple(last.values())
+    return tuple(
+        ([call for call in attempts if call.state not in _NOT_TRIED] or [attempts[0]])[-1]
+        for attempts in by_part(calls)
+    )
 
 
 def who(by: str, why: str) -> tuple[tuple[str, str], ...]:

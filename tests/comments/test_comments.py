@@ -243,6 +243,40 @@ def test_only_the_last_attempt_of_a_part_counts(make_plan: Make) -> None:
     assert CALL_WORDS[Reason.NOT_CONNECTED].what not in report.advice
 
 
+def again(*words: EngineOutcome, state: CallState = CallState.ANSWERED, **result: Any) -> tuple[Call, Call]:
+    """Make an answer of which EngineB missed the request, and the second send to EngineB."""
+    first = call(CallState.ANSWERED, outcome("a", OK), outcome("b", EngineCode.NOT_CONNECTED))
+    return first, call(state, *words, attempt=2, **result)
+
+
+def test_after_a_second_send_each_engine_stands_with_its_newest_answer(make_plan: Make) -> None:
+    report = comments.answered(RUN, make_plan(), again(outcome("b", OK)))
+    assert report.headline == "Accepted by 2 of 2 Engines"
+    assert [(row.engine, row.result) for row in report.rows] == [
+        ("EngineA", "Accepted"),
+        ("EngineB", "Accepted"),
+    ]
+    assert report.tone is Tone.GOOD
+    still_away = comments.answered(RUN, make_plan(), again(outcome("b", EngineCode.NOT_CONNECTED)))
+    assert still_away.headline == "Accepted by 1 of 2 Engines"
+
+
+@pytest.mark.parametrize("state", [CallState.REFUSED, CallState.NOT_SENT])
+def test_a_second_send_that_failed_takes_nothing_back(state: CallState, make_plan: Make) -> None:
+    report = comments.answered(RUN, make_plan(), again(state=state, reason=Reason.REJECTED))
+    assert report.headline.startswith("Accepted by 1 of 2 Engines")
+    assert [row.result for row in report.rows] == ["Accepted", "Not connected"]
+    assert CALL_WORDS[Reason.REJECTED].what in report.advice
+    assert "Not sent to" not in dict(report.facts)
+
+
+def test_a_second_send_without_an_answer_is_unknown_beside_what_was_accepted(make_plan: Make) -> None:
+    first, second = again(state=CallState.UNKNOWN, reason=Reason.CONNECTION_LOST)
+    report = comments.answered(RUN, make_plan(), (first, second))
+    assert report.headline == "It is not known whether the action ran on every device"
+    assert [(row.engine, row.result) for row in report.rows] == [("EngineA", "Accepted")]
+
+
 def test_what_never_left_is_called_not_sent(make_plan: Make) -> None:
     report = comments.answered(RUN, make_plan(), (call(CallState.NOT_SENT, reason=Reason.TLS_FAILED),))
     assert report.headline == "The request was not sent"
