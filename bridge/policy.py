@@ -30,15 +30,21 @@ from bridge.models import (
 
 # A run that the ledger made later than this before "now" was made before somebody set the clock back.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+# An approved run goes only while its ticket was read so lately.
+READ_WITHIN: Final = timedelta(seconds=30)
 
 
 class Verdict(StrEnum):
-    """What may happen to a run: it goes, waits, asks for approval, or ends without having been sent."""
+    """What may happen to a run: it goes, waits, asks for approval, or ends without having been sent.
+
+    READ: its ticket has to be read again first, for an approved run goes only while it is still wanted.
+    """
 
     GO = "go"
     HOLD = "hold"
     ASK = "ask"
     EXPIRE = "expire"
+    READ = "read"
     CANCEL = "cancel"
     REFUSE = "refuse"
 
@@ -58,6 +64,7 @@ class Usage:
     `made_at` is when the ledger made the run. `parts` are its frozen parts; None: the devices are not known
     yet, and only what needs none of them is decided. `engine_names` are the Engines' names as far as known.
     `approval` is what was asked for and decided; `waived` that a person released the run over a limit.
+    `read_at` is when the ticket was last found to ask for exactly this.
     """
 
     now: datetime
@@ -69,6 +76,7 @@ class Usage:
     spent: tuple[Spent, ...] = ()
     waived: bool = False
     approval: Approval | None = None
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +222,8 @@ def _approved(plan: Plan, usage: Usage) -> Ruling | None:
         return Ruling(verdict=Verdict.EXPIRE, reason=Reason.NOT_APPROVED)
     if approval.state is ApprovalState.ASKED:
         return Ruling(verdict=Verdict.HOLD, reason=Reason.AWAITING_APPROVAL, until=approval.expires_at)
+    if usage.read_at is None or usage.now - usage.read_at > READ_WITHIN:
+        return Ruling(verdict=Verdict.READ)
     return None
 
 

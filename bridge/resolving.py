@@ -98,6 +98,10 @@ class Resolving:
             known = self._listed.get(name)
         return {engine.uid: engine.name for engine in known.engines} if known else {}
 
+    def known_names(self, name: PortalName) -> tuple[tuple[EngineUid, str], ...]:
+        """Return the same as pairs, for the policy."""
+        return tuple(self.engine_names(name).items())
+
     def _ask(
         self, portal: Portal, engines: tuple[Engine, ...], plan: Plan
     ) -> tuple[FoundDevice, ...] | Later:

@@ -183,7 +183,16 @@ def approval_for(plan, clock, **given):
 )
 def test_l3_only_what_was_approved_is_sent(make_plan, usage, clock, given, expected):
     plan = make_plan(approval=ApprovalRule(above=0, expires=HOUR))
-    assert ruled(plan, usage(approval=approval_for(plan, clock, **given))) == expected
+    seen = usage(approval=approval_for(plan, clock, **given), read_at=clock.now)
+    assert ruled(plan, seen) == expected
+
+
+@pytest.mark.parametrize(("ago", "verdict"), [(None, Verdict.READ), (30, Verdict.GO), (31, Verdict.READ)])
+def test_an_approved_run_goes_only_while_its_ticket_was_read_lately(make_plan, usage, clock, ago, verdict):
+    plan = make_plan(approval=ApprovalRule(above=0, expires=HOUR))
+    read_at = None if ago is None else clock.now - timedelta(seconds=ago)
+    seen = usage(approval=approval_for(plan, clock), read_at=read_at)
+    assert policy.admit(plan, seen).verdict is verdict
 
 
 @pytest.mark.parametrize("state", [ApprovalState.ASKED, ApprovalState.APPROVED])

@@ -4,24 +4,20 @@ It must not decide anything that a reader of the settings could not see coming.
 """
 
 import os
-import random
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from bridge import mapping_files
-from bridge.acting import DEADLINE_MARGIN, FIRST_BYTE_SECONDS, Acting
+from bridge.approving import Approving
 from bridge.bootstrap.outside import Connecting, connect, system
-from bridge.catching_up import CatchingUp
 from bridge.checking import CheckResult, check
 from bridge.errors import ConfigurationError
+from bridge.fetching import Fetching
 from bridge.ledger import Ledger
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import is_empty, migrate, require_schema
@@ -36,21 +32,15 @@ from bridge.models import (
     Layer,
     Limit,
     LimitKind,
-    PortalName,
     SourceName,
     TicketEvent,
 )
 from bridge.operations import Operations
-from bridge.portal_care import PortalCare
 from bridge.receiving import Receiving
-from bridge.resolving import Later, Resolving
-from bridge.setting_aside import Trips
+from bridge.resolving import Resolving
+from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import LiveSettings, Settings
-from bridge.telling import Telling
-from bridge.transport import boot_clock
-from bridge.undertaking import Undertaking
 from bridge.watching import Watching
-from bridge.worker import Worker
 
 _TEXTS = TypeAdapter(MappingTexts)
 WRITE_TIMEOUT = 10.0
@@ -65,6 +55,8 @@ class Bridge:
     watching: Watching
     receiving: Receiving
     resolving: Resolving
+    fetching: Fetching
+    approving: Approving
     operations: Operations
 
     def start(self) -> None:
@@ -120,76 +112,20 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         accounts=watching.accounts,
         new_id=new_id,
     )
+    fetching = Fetching(connections=watching.connections)
+    aside = SettingAside(ledger=ledger, connections=watching.connections, trips=trips(settings))
     return Bridge(
         settings=live,
         ledger=ledger,
         watching=watching,
         receiving=receiving,
         resolving=Resolving(connections=watching.connections),
+        fetching=fetching,
+        approving=Approving(ledger=ledger, fetching=fetching, accounts=watching.accounts, aside=aside),
         operations=Operations(
-            ledger=ledger, connections=watching.connections, clock=utc_now, trips=_trips(settings)
+            ledger=ledger, connections=watching.connections, clock=utc_now, trips=trips(settings)
         ),
     )
-
-
-def make_worker(bridge: Bridge) -> Worker:
-    """Construct a worker over a bridge."""
-    settings = bridge.settings.current()
-    connections = bridge.watching.connections
-    portal_care = PortalCare(probe=_probe(bridge.resolving), monotonic=time.monotonic)
-    stopping = threading.Event()
-    paused_here = _paused_here(settings)
-    # Chance spreads retries; nothing secret depends on it.
-    jitter = random.Random().random  # noqa: S311 - see above
-    catching_up = CatchingUp(
-        ledger=bridge.ledger,
-        connections=connections,
-        accounts=bridge.watching.accounts,
-        receiving=bridge.receiving,
-    )
-    return Worker(
-        ledger=bridge.ledger,
-        connections=connections,
-        acting=Acting(
-            ledger=bridge.ledger,
-            connections=connections,
-            resolving=bridge.resolving,
-            clock=utc_now,
-            boot_clock=boot_clock,
-            jitter=jitter,
-            mapping_set=bridge.watching.mapping_set,
-            noted=portal_care.note,
-            stopping=lambda: stopping.is_set() or paused_here(),
-            trips=_trips(settings),
-        ),
-        telling=Telling(ledger=bridge.ledger, connections=connections, clock=utc_now, jitter=jitter),
-        undertaking=Undertaking(
-            ledger=bridge.ledger,
-            connections=connections,
-            new_id=new_id,
-            monotonic=time.monotonic,
-            beat_seconds=settings.beat_seconds,
-        ),
-        background={"catching-up": catching_up.run},
-        portal_care=portal_care,
-        paused_here=paused_here,
-        max_in_flight=settings.max_in_flight,
-        comment_senders=settings.comment_senders,
-        beat_seconds=settings.beat_seconds,
-        stopping=stopping,
-    )
-
-
-def grace_seconds(bridge: Bridge) -> float:
-    """Return how long a stopping worker waits: as set, else the longest timeoutSeconds and 15 s."""
-    configured = bridge.settings.current().grace_seconds
-    if configured is not None:
-        return float(configured)
-    mapping_set = bridge.watching.mapping_set()
-    timeouts = (
-        [action.timeout_seconds for action in mapping_set.catalogue.actions.values()] if mapping_set else []
-    )
-    return max(timeouts, default=60) + FIRST_BYTE_SECONDS + DEADLINE_MARGIN
 
 
 def check_files(settings: Settings) -> CheckResult:
@@ -223,6 +159,11 @@ def _own_limits(settings: Settings) -> tuple[Limit, ...]:
     )
 
 
+def trips(settings: Settings) -> Trips:
+    """Return when a limit pauses what it is about."""
+    return Trips(most=settings.trips, window=settings.trip_window)
+
+
 def utc_now() -> datetime:
     """Return this host's time."""
     return datetime.now(UTC)
@@ -232,25 +173,6 @@ def new_id() -> str:
     """Return 60 bits of chance in letters and digits that survive every ticket system and every eye."""
     alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
     return "".join(secrets.choice(alphabet) for _ in range(12))
-
-
-def _probe(resolving: Resolving) -> Callable[[PortalName], Any]:
-    def probe(portal: PortalName) -> Any:
-        answer = resolving.ask_engines(portal)
-        return answer.reason if isinstance(answer, Later) else None
-
-    return probe
-
-
-def _trips(settings: Settings) -> Trips:
-    return Trips(most=settings.trips, window=settings.trip_window)
-
-
-def _paused_here(settings: Settings) -> Callable[[], bool]:
-    def paused() -> bool:
-        return settings.paused or (settings.pause_file is not None and settings.pause_file.exists())
-
-    return paused
 
 
 def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]:

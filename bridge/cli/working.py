@@ -9,7 +9,8 @@ import sys
 from types import FrameType
 
 from bridge import logs
-from bridge.bootstrap import grace_seconds, make_worker, open_bridge, read_live_settings
+from bridge.bootstrap import open_bridge, read_live_settings
+from bridge.bootstrap.workers import grace_seconds, make_worker
 from bridge.cli.door import INTERRUPTED
 from bridge.errors import ConfigurationError
 from bridge.open_files import provide

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping, func, select, update
 
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import Tx
+from bridge.ledger import Tx, approvals
 from bridge.ledger.codec import PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import deliveries, refused_webhooks, runs
@@ -165,6 +165,8 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
 
 def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[RunId, ...], Reason | None]:
     """Add the runs that are new; note in the findings which run served the others already."""
+    if verdict.ticket is not None:
+        approvals.ask_again(tx, ticket=verdict.ticket)
     ordered = sorted(verdict.runs, key=lambda new: new.mapping)
     made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
     if made:

@@ -4,13 +4,22 @@ It must not know who may decide; `approving` does.
 """
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 
-from bridge.errors import NotPossible
+from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
-from bridge.ledger.tables import approvals
-from bridge.models import Approval, ApprovalState, RunId
+from bridge.ledger.tables import approvals, is_in, runs
+from bridge.models import Approval, ApprovalState, RunId, RunState, TicketRef
+
+# Built once: it runs for every ticket that a webhook is about.
+_NUDGE: Final = update(runs).where(
+    runs.c.source == bindparam("of_source"),
+    runs.c.ticket_uid == bindparam("of_ticket"),
+    is_in(runs.c.state, RunState.HELD),
+    is_in(runs.c.reason, Reason.AWAITING_APPROVAL),
+)
 
 
 def ask(tx: Tx, *, run: RunId, plan_hash: str, expires_at: datetime) -> None:
@@ -50,6 +59,11 @@ def decide(tx: Tx, *, run: RunId, plan_hash: str, state: ApprovalState, by: str)
     if decided is None:
         raise NotPossible(f"run {run} does not wait for this approval (see `bridge runs show {run}`)")
     tx.audit(state, about=run, by=by, detail={"plan": plan_hash})
+
+
+def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
+    """Have a ticket that changed asked at once whether its runs are approved now."""
+    tx.connection.execute(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})
 
 
 def _approval(row: RowMapping) -> Approval:

@@ -6,8 +6,9 @@ It must not read what an answer means; the use case brings the state and the wor
 from sqlalchemy import select, update
 
 from bridge.ledger import Tx
+from bridge.ledger.attempts import add_attempt, drop_planned
 from bridge.ledger.outbox import owe
-from bridge.ledger.sending import add_attempt, drop_planned, record
+from bridge.ledger.sending import record
 from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of

@@ -9,9 +9,9 @@ from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, pausing
+from bridge.ledger.attempts import add_attempt, drop_planned, may_begin
 from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.sending import add_attempt, drop_planned, may_begin
 from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of

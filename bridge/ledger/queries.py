@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
 from bridge.ledger import Tx, pausing
+from bridge.ledger.accepting import delivery_of
 from bridge.ledger.codec import comment_of, run_of
 from bridge.ledger.tables import (
     UNENDED,
@@ -30,6 +31,7 @@ from bridge.models import (
     Call,
     Comment,
     CommentState,
+    Delivery,
     DeliveryId,
     DeliveryState,
     Json,
@@ -228,6 +230,11 @@ def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:
 def stored_payload(tx: Tx, *, delivery: DeliveryId) -> Json:
     """Return the body of a delivery as it came."""
     return json.loads(_delivery_row(tx, delivery)["payload"])
+
+
+def whole_delivery(tx: Tx, *, delivery: DeliveryId) -> Delivery:
+    """Return a delivery as it was received; raise NotPossible where there is none."""
+    return delivery_of(_delivery_row(tx, delivery))
 
 
 def _delivery_row(tx: Tx, delivery: DeliveryId) -> RowMapping:

@@ -12,7 +12,8 @@ from sqlalchemy import bindparam, select, update
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals, limits, pausing
-from bridge.ledger.codec import PART, RESULT, to_text
+from bridge.ledger.attempts import add_attempt, drop_planned, may_begin, plan_call
+from bridge.ledger.codec import RESULT, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, is_in, runs
 from bridge.ledger.working import ENDED, calls_of, give_back
@@ -27,13 +28,8 @@ from bridge.models import (
     Plan,
     PortalName,
     Run,
-    RunId,
     RunState,
 )
-
-# What was sent in these states may still arrive until its latest end (S4).
-_OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
-
 
 # Built once: building a statement takes several times as long as running it. What is set comes as parameters.
 _CALL: Final = update(calls).where(
@@ -44,7 +40,6 @@ _CALL: Final = update(calls).where(
 _UNANSWERED: Final = _CALL.where(
     is_in(calls.c.state, CallState.INTENDED, CallState.UNKNOWN), calls.c.result.is_(None)
 ).returning(calls.c.run)
-_PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
 _RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
 _OWN_RUN: Final = _RUN.where(
     runs.c.owner == bindparam("of_owner"), runs.c.state == RunState.SENDING
@@ -89,7 +84,7 @@ def first_look(
     standing = calls_of(tx, run=run.id)
     parts = _frozen(standing)
     spent = limits.look(tx, run=run, plan=run.plan, parts=parts)
-    return standing, policy.admit(run.plan, _usage(tx, run, parts, spent, engine_names))
+    return standing, policy.admit(run.plan, _usage(tx, run, parts, spent, engine_names, tx.now))
 
 
 def admit(
@@ -99,23 +94,24 @@ def admit(
     parts: tuple[Part, ...],
     lasting: timedelta,
     engine_names: tuple[tuple[EngineUid, str], ...] = (),
+    read_at: datetime | None = None,
 ) -> Admission:
     """Ask the policy and, where it says go, commit the intent of the run's next call (S1, S4, S7, L1).
 
     `parts` are frozen as planned calls first; empty where they are already. `lasting` is the longest that
-    the attempt can take. Raises LostOwnership where the run is not ours or an earlier attempt may still be
-    under way.
+    the attempt can take, `read_at` when the ticket was found to want it. Raises LostOwnership where the run
+    is not ours or an earlier attempt may still be under way.
     """
     _require_owner(tx, run)
     assert run.plan is not None
     standing = calls_of(tx, run=run.id)
     frozen = _frozen(standing) or parts
     spent = limits.spent(tx, run=run, plan=run.plan, parts=frozen)
-    ruling = policy.admit(run.plan, _usage(tx, run, frozen, spent, engine_names))
+    ruling = policy.admit(run.plan, _usage(tx, run, frozen, spent, engine_names, read_at))
     if ruling.verdict is not policy.Verdict.GO:
         return Admission(ruling=ruling, calls=standing)
     for part in parts:
-        _plan_call(tx, run=run.id, part=part, attempt=1)
+        plan_call(tx, run=run.id, part=part, attempt=1)
     standing = calls_of(tx, run=run.id) if parts else standing
     if may_begin(tx, standing) > tx.now:
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
@@ -137,6 +133,7 @@ def _usage(
     parts: tuple[Part, ...] | None,
     spent: tuple[policy.Spent, ...],
     engine_names: tuple[tuple[EngineUid, str], ...],
+    read_at: datetime | None,
 ) -> policy.Usage:
     return policy.Usage(
         now=tx.now,
@@ -148,6 +145,7 @@ def _usage(
         spent=spent,
         waived=run.waived,
         approval=approvals.approval_of(tx, run=run.id),
+        read_at=read_at,
     )
 
 
@@ -256,35 +254,6 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
             add_attempt(tx, call=call)
     limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)
-
-
-def may_begin(tx: Tx, standing: tuple[Call, ...]) -> datetime:
-    """Return when a further attempt may begin: not before the latest end of any that may go on (S4)."""
-    ends = (call.latest_end for call in standing if call.state in _OPEN_ENDED)
-    return max((end for end in ends if end is not None), default=tx.now)
-
-
-def add_attempt(tx: Tx, *, call: Call) -> None:
-    """Plan a further attempt of a part that is closed."""
-    _plan_call(tx, run=call.run, part=call.part, attempt=call.attempt + 1)
-
-
-def _plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
-    tx.connection.execute(
-        calls.insert(),
-        {
-            "run": run,
-            "part": part.number,
-            "attempt": attempt,
-            "content": to_text(PART, part),
-            "state": CallState.PLANNED,
-        },
-    )
-
-
-def drop_planned(tx: Tx, *, run: RunId) -> None:
-    """Give up the parts of a run that were never sent."""
-    tx.connection.execute(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})
 
 
 def _place(call: Call) -> dict[str, object]:

@@ -15,6 +15,7 @@ from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import UNENDED, calls, is_in, runs, sessions
+from bridge.ledger.waking import ring
 from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
 ENDED = frozenset(
@@ -81,6 +82,14 @@ _TAKE: Final = {
 }
 _CALLS: Final = (
     select(calls).where(calls.c.run == bindparam("of_run")).order_by(calls.c.part, calls.c.attempt)
+)
+
+
+_HELD: Final = (
+    select(runs)
+    .where(is_in(runs.c.state, RunState.HELD), runs.c.due_at <= bindparam("now", type_=runs.c.due_at.type))
+    .order_by(runs.c.due_at, runs.c.created_at)
+    .limit(bindparam("most"))
 )
 
 
@@ -171,11 +180,57 @@ def hold(
 ) -> None:
     """Hold a claimed run, and owe the comment that says so, once.
 
-    `due_at` is when somebody looks at it again: the time that frees it, or at which it is too old.
+    `due_at` is when somebody looks at it again: the time that frees it, or at which it is too old. A run that
+    was woken in vain is held again without a word in its timeline.
     """
-    _move(tx, run, (RunState.CLAIMED,), RunState.HELD, reason=reason, detail=detail, due_at=due_at)
+    again = run.reason is reason
+    _move(
+        tx, run, (RunState.CLAIMED,), RunState.HELD, reason=reason, quiet=again, detail=detail, due_at=due_at
+    )
     if comment is not None:
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)
+
+
+def due_held(tx: Tx, *, limit: int) -> tuple[Run, ...]:
+    """Return held runs that somebody should look at again, the oldest first: whom time frees, or ends."""
+    rows = tx.connection.execute(_HELD, {"now": tx.now, "most": limit}).mappings()
+    return tuple(map(run_of, rows))
+
+
+def wake(tx: Tx, *, run: Run) -> bool:
+    """Queue a held run that time may have freed; return False where somebody else moved it.
+
+    Its reason stays, so that one that is held again for the same is not told again.
+    """
+    woken = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.state == RunState.HELD, runs.c.reason == run.reason)
+        .values(state=RunState.QUEUED, due_at=tx.now, tries=0)
+        .returning(runs.c.id)
+    ).scalar()
+    ring(tx)
+    return woken is not None
+
+
+def look_later(tx: Tx, *, run: Run, at: datetime) -> None:
+    """Look at a held run again at a time."""
+    tx.connection.execute(
+        update(runs).where(runs.c.id == run.id, runs.c.state == RunState.HELD).values(due_at=at)
+    )
+
+
+def approved(tx: Tx, *, run: Run, by: str, detail: str, comment: OwedComment) -> None:
+    """Queue a held run that was approved, and owe the comment that says so."""
+    moved = tx.connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.state == RunState.HELD)
+        .values(state=RunState.QUEUED, reason=None, due_at=tx.now, tries=0)
+        .returning(runs.c.id)
+    ).scalar()
+    if moved is None:
+        raise LostOwnership(f"run {run.id} is not held any more")
+    tx.note(run=run.id, event="approved", by=by, detail=detail)
+    owe(tx, run=run.id, ticket=run.ticket, comment=comment)
 
 
 def end(
@@ -187,8 +242,8 @@ def end(
     detail: str | None,
     comment: OwedComment | None,
 ) -> None:
-    """End a claimed run without a further call, and owe what is to be told."""
-    _move(tx, run, (RunState.CLAIMED,), state, reason=reason, detail=detail)
+    """End a claimed or held run without a further call, and owe what is to be told."""
+    _move(tx, run, (RunState.CLAIMED, RunState.HELD), state, reason=reason, detail=detail)
     tx.connection.execute(
         update(calls)
         .where(calls.c.run == run.id, calls.c.state == CallState.PLANNED)
@@ -205,6 +260,7 @@ def _move(
     after: RunState,
     *,
     reason: Reason | None,
+    quiet: bool = False,
     **values: object,
 ) -> None:
     owned = after in {RunState.CLAIMED, RunState.SENDING}
@@ -222,5 +278,6 @@ def _move(
     ).scalar()
     if moved is None:
         raise LostOwnership(f"run {run.id} is not owned by {run.owner} in {before}")
-    tx.note(run=run.id, event=after, detail=reason)
-    tx.count("run", run.mapping, after)
+    if not quiet:
+        tx.note(run=run.id, event=after, detail=reason)
+        tx.count("run", run.mapping, after)

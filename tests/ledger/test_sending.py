@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LostOwnership, NotPossible, Reason
-from bridge.ledger import late, people, queries, sending, sessions, working
+from bridge.ledger import late, pausing, people, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.ledger.sending import Next
 from bridge.models import (
@@ -14,6 +14,7 @@ from bridge.models import (
     Device,
     Occasion,
     Part,
+    PauseScope,
     PortalName,
     RunId,
     RunState,
@@ -116,7 +117,9 @@ def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim,
     following = Next(state=RunState.QUEUED, again=True, pause=PortalName("main"), reason=refused.reason)
     ledger.write(sending.answer, run=run, call=call, result=refused, following=following)
     (again,) = claim("s1")
-    ledger.write(working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail=None, comment=None)
+    ledger.write(
+        working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail=None, due_at=again.due_at, comment=None
+    )
     clock.move(hours=25)
     ledger.write(people.release_portal, portal=PortalName("main"), act=ACT)
     (released,) = claim("s1")
@@ -225,9 +228,11 @@ def test_l1_the_policy_is_asked_in_the_transaction_that_commits_the_intent(
     accept(make_run("r1"))
     (run,) = claim("s1")
     # The pause comes after every look that the worker took before.
-    ledger.write(sending.pause, portal=PortalName("main"), reason=Reason.UNAUTHORIZED, run=RunId("r0"))
+    ledger.write(
+        pausing.pause, scope=PauseScope.PORTAL, value="main", reason=Reason.UNAUTHORIZED, run=RunId("r0")
+    )
     admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=LASTING)
-    assert admission.verdict is Verdict.HOLD
+    assert admission.ruling.verdict is Verdict.HOLD
     assert admission.call is None
     assert story(ledger).calls == ()
 
@@ -275,7 +280,7 @@ def test_s8_a_late_answer_reaches_a_run_that_is_claimed_already(
     (taken,) = claim("s2")
     assert answer_late(ledger, bereaved, OK, make_comment)
     admission = ledger.write(sending.admit, run=taken, parts=(), lasting=LASTING)
-    assert admission.verdict is Verdict.GO
+    assert admission.ruling.verdict is Verdict.GO
     assert admission.call is None
 
 

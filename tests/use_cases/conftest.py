@@ -14,8 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from bridge.acting import Acting
+from bridge.approving import Approving
 from bridge.bootstrap.outside import connect
 from bridge.connections import Connections
+from bridge.fetching import Fetching
+from bridge.keeping import Keeping
 from bridge.ledger import Ledger, accepting, outbox, queries, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.working import Allowance
@@ -40,12 +43,13 @@ from bridge.models import (
     TicketRef,
 )
 from bridge.operations import Operations
+from bridge.rereading import Rereading
 from bridge.resolving import Resolving
 from bridge.sandbox import credentials as known
 from bridge.sandbox.client import NexthinkControl, TicketControl
 from bridge.sandbox.running import Sandbox
 from bridge.sandbox.scenario import jira_fields, servicenow_columns
-from bridge.setting_aside import Trips
+from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import read_settings
 from bridge.telling import POSTING, Telling
 from bridge.transport import boot_clock
@@ -158,10 +162,22 @@ class House:
 
     def __post_init__(self) -> None:
         self.resolving = Resolving(connections=lambda: self.connections)
+        self.fetching = Fetching(connections=lambda: self.connections)
+        self.aside = SettingAside(ledger=self.ledger, connections=lambda: self.connections, trips=self.trips)
+        self.approving = Approving(
+            ledger=self.ledger, fetching=self.fetching, accounts=dict, aside=self.aside
+        )
+        self.keeping = Keeping(ledger=self.ledger, approving=self.approving, aside=self.aside)
         self.acting = Acting(
             ledger=self.ledger,
             connections=lambda: self.connections,
             resolving=self.resolving,
+            rereading=Rereading(
+                ledger=self.ledger,
+                connections=lambda: self.connections,
+                fetching=self.fetching,
+                mapping_set=lambda: self.mapping_set,
+            ),
             clock=self.clock,
             boot_clock=boot_clock,
             jitter=lambda: 0.0,

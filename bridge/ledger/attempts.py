@@ -1,0 +1,48 @@
+"""The attempts of a run's parts that are planned: added, given up, and when the next may begin (S4, S7).
+
+It must not say whether one may be sent; the policy does.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, update
+
+from bridge.ledger import Tx
+from bridge.ledger.codec import PART, to_text
+from bridge.ledger.tables import calls
+from bridge.models import Call, CallState, Part, RunId
+
+# What was sent in these states may still arrive until its latest end (S4).
+_OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
+_PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
+
+
+def may_begin(tx: Tx, standing: tuple[Call, ...]) -> datetime:
+    """Return when a further attempt may begin: not before the latest end of any that may go on (S4)."""
+    ends = (call.latest_end for call in standing if call.state in _OPEN_ENDED)
+    return max((end for end in ends if end is not None), default=tx.now)
+
+
+def add_attempt(tx: Tx, *, call: Call) -> None:
+    """Plan a further attempt of a part that is closed."""
+    plan_call(tx, run=call.run, part=call.part, attempt=call.attempt + 1)
+
+
+def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
+    """Add a planned attempt of a part."""
+    tx.connection.execute(
+        calls.insert(),
+        {
+            "run": run,
+            "part": part.number,
+            "attempt": attempt,
+            "content": to_text(PART, part),
+            "state": CallState.PLANNED,
+        },
+    )
+
+
+def drop_planned(tx: Tx, *, run: RunId) -> None:
+    """Give up the parts of a run that were never sent."""
+    tx.connection.execute(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})
