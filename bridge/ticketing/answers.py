@@ -1,4 +1,4 @@
-"""Read a ticket system's answer: the JSON of a good one, and what a bad one means for the comment.
+"""Read a ticket system's answer: the JSON of a good one, and what a bad one means for who asked.
 
 It must not decide when to try again; that is the outbox's business, which gets what the answer says.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from bridge.errors import Reason
-from bridge.models import HttpResponse, Json, NotPosted, PostFailure
+from bridge.models import HttpResponse, Json, NotPosted, NotRead, PostFailure
 from bridge.retries import read_retry_after
 from bridge.ticketing.foreign_text import one_line
 
@@ -42,6 +42,32 @@ def unreadable(response: HttpResponse) -> NotPosted:
         reason=Reason.ANSWER_UNREADABLE,
         detail=f"HTTP {response.status} without the content that the contract promises",
     )
+
+
+def not_read(refused: NotPosted, *, of_ticket: bool = False) -> NotRead:
+    """Return a refusal to tell something; a ticket that is not found is gone, or hidden from us."""
+    return NotRead(
+        gone=of_ticket and refused.reason is Reason.NOT_FOUND,
+        reason=refused.reason,
+        detail=refused.detail,
+        retry_after=refused.retry_after,
+    )
+
+
+def not_understood(response: HttpResponse) -> NotRead:
+    """Say that a success does not tell what was asked, so that it is not known."""
+    return not_read(unreadable(response))
+
+
+def nobody() -> NotRead:
+    """Say that a person is not named in a way that the system could be asked about."""
+    detail = "the ticket system does not say which account this is"
+    return NotRead(gone=False, reason=Reason.VALUE_MISSING, detail=detail)
+
+
+def incomplete(detail: str) -> NotRead:
+    """Say that more was kept than is read, so that the rest is not known."""
+    return NotRead(gone=False, reason=Reason.ANSWER_TOO_LARGE, detail=detail)
 
 
 def _by_class(status: int) -> tuple[PostFailure, Reason]:

@@ -34,3 +34,12 @@ def moment_of_milliseconds(value: Json) -> datetime | None:
         return None
     seconds, milliseconds = divmod(value, 1000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=milliseconds * 1000)
+
+
+def moment_of_text(value: Json) -> datetime | None:
+    """Return the time that an ISO 8601 text with its offset tells, where it is one."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None

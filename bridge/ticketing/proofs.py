@@ -123,6 +123,11 @@ def verify(proof: Proof, request: WebhookRequest) -> Proven:
     return Proven()
 
 
+def covers_body(proof: Proof) -> bool:
+    """Say whether a proof is a signature over the body, so that what the body says is the sender's word."""
+    return isinstance(proof, HmacProof | StandardProof)
+
+
 def problems(proof: Proof) -> tuple[str, ...]:
     """Return what makes a proof unusable, by the setting's name and never by its value."""
     found = [] if proof.secrets else ["SECRETS is empty: give at least one"]

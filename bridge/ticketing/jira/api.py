@@ -10,7 +10,7 @@ from urllib.parse import quote
 import re2
 
 from bridge.errors import Reason
-from bridge.models import HttpRequest, HttpResponse, Json, NotPosted, PostFailure
+from bridge.models import HttpRequest, HttpResponse, Json, NotPosted, NotRead, PostFailure
 from bridge.ticketing import answers
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.payloads import entries, members, text
@@ -41,6 +41,11 @@ def refusal(response: HttpResponse) -> NotPosted:
     messages.append(text(content.get("errorMessage")))
     message = "; ".join(message for message in messages if message)
     return answers.refusal(response, STATUSES, message or None)
+
+
+def not_read(response: HttpResponse, *, of_ticket: bool = False) -> NotRead:
+    """Say what a status that is not success means for what was asked; a missing ticket is gone."""
+    return answers.not_read(refusal(response), of_ticket=of_ticket)
 
 
 def number(given: str) -> str:

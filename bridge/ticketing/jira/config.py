@@ -21,6 +21,7 @@ class JiraConfig:
     `base_url` is where the API is; `site_url` where people browse, needed only where the two differ (a
     scoped Cloud token works on api.atlassian.com only). `internal_comments` says how a note is kept from
     customers: by the comment property of the platform API, or by the JSM route (text without a table).
+    `reconcile_jql` narrows which issues are asked for when missed webhooks are looked for.
     """
 
     source: SourceName
@@ -32,6 +33,7 @@ class JiraConfig:
     token: str | None = field(default=None, repr=False)
     internal_comments: InternalComments = "property"
     site_url: str | None = None
+    reconcile_jql: str | None = None
 
     @property
     def browse_url(self) -> str:

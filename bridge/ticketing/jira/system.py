@@ -5,9 +5,11 @@ It must not hold rules of its own; each question goes to the module that answers
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from bridge.models import (
     Delivery,
+    FetchedTicket,
     HttpRequest,
     HttpResponse,
     Ignored,
@@ -20,12 +22,13 @@ from bridge.models import (
     Report,
     SourceKind,
     SourceName,
+    TicketApproval,
     TicketEvent,
     TicketRef,
     WebhookRequest,
 )
-from bridge.ticketing import Exposed, proofs, strict_json
-from bridge.ticketing.jira import adf, comments, webhook, wiki
+from bridge.ticketing import ChangedTicket, Conversation, Exposed, proofs, strict_json
+from bridge.ticketing.jira import adf, approving, comments, reading, searching, webhook, wiki
 from bridge.ticketing.jira.config import JiraConfig
 
 
@@ -56,11 +59,37 @@ class Jira:
             timed=webhook.is_timed(payload),
             payload=payload,
             received_at=request.received_at,
+            signed=proofs.covers_body(self.config.proof),
         )
 
     def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
         """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
         return webhook.parse_event(self.config, delivery)
+
+    def ring(self, delivery: Delivery) -> TicketRef | Ignored:
+        """Read no more than which issue a delivery is about."""
+        return webhook.ring(self.config, delivery)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Say yes: every Jira keeps a changelog."""
+        return True
+
+    def fetch_ticket(self, ticket: TicketRef, since: datetime) -> Conversation[FetchedTicket]:
+        """Ask for an issue with its changelog and comments."""
+        return reading.fetch(self.config, ticket, since)
+
+    def fetch_groups(self, person: Person) -> Conversation[tuple[str, ...]]:
+        """Ask for a person's groups."""
+        return approving.fetch_groups(self.config, person)
+
+    def fetch_approvals(self, ticket: TicketRef) -> Conversation[tuple[TicketApproval, ...]]:
+        """Ask for the approvals of a service desk's request."""
+        return approving.fetch_approvals(self.config, ticket)
+
+    def fetch_changed(self, since: datetime) -> Conversation[tuple[ChangedTicket, ...]]:
+        """Ask for the issues that changed."""
+        return searching.fetch(self.config, since)
 
     def account_request(self) -> HttpRequest:
         """Ask who we are."""

@@ -8,7 +8,17 @@ from typing import Final
 import re2
 
 from bridge.errors import Reason, WebhookRefused
-from bridge.models import Change, Delivery, EventKind, Ignored, Json, Person, TicketEvent, WebhookRequest
+from bridge.models import (
+    Change,
+    Delivery,
+    EventKind,
+    Ignored,
+    Json,
+    Person,
+    TicketEvent,
+    TicketRef,
+    WebhookRequest,
+)
 from bridge.ticketing.jira import adf_text, changelog
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.jira.issue import Issue, find_issue, issue_of_comment, person, reference, ticket
@@ -18,6 +28,7 @@ from bridge.ticketing.proofs import Proven
 _IDENTIFIER_HEADER: Final = "x-atlassian-webhook-identifier"
 _IDENTIFIER: Final = r"[!-~]{1,200}"
 _NUMBER: Final = r"[0-9]{1,19}"
+_NO_ISSUE: Final = "the body names no issue by id and key"
 _ISSUE_EVENTS: Final = frozenset({"jira:issue_created", "jira:issue_updated"})
 # Sent as jira:issue_updated with the comment, but nobody commented: a text was corrected or taken away.
 _COMMENT_EDITS: Final = frozenset({"issue_comment_edited", "issue_comment_deleted"})
@@ -70,7 +81,7 @@ def parse_event(config: JiraConfig, delivery: Delivery) -> TicketEvent | Ignored
         ref = reference(config, issue) if issue else None
         return Ignored(reason=Reason.UNSERVED_KIND, detail=kind[:100], ticket=ref)
     if issue is None:
-        raise WebhookRefused(400, Reason.NOT_A_TICKET, "the body names no issue by id and key")
+        raise WebhookRefused(400, Reason.NOT_A_TICKET, _NO_ISSUE)
     ref = reference(config, issue)
     changes = _changes(payload, issue)
     kind, change_key = _kind(event, payload, issue, changes)
@@ -88,6 +99,21 @@ def parse_event(config: JiraConfig, delivery: Delivery) -> TicketEvent | Ignored
         texts=(body,) if body else (),
         payload=delivery.payload,
     )
+
+
+def ring(config: JiraConfig, delivery: Delivery) -> TicketRef | Ignored:
+    """Read no more than which issue it is; raise WebhookRefused (400, NOT_A_TICKET) where none is named.
+
+    A kind of event that knows no issue is ignored; else even the kind is not believed.
+    """
+    payload = members(delivery.payload)
+    issue = _issue(payload)
+    if issue is not None:
+        return reference(config, issue)
+    event = text(payload.get("webhookEvent"))
+    if event is not None and event not in {*_ISSUE_EVENTS, "comment_created"}:
+        return Ignored(reason=Reason.UNSERVED_KIND, detail=event[:100])
+    raise WebhookRefused(400, Reason.NOT_A_TICKET, _NO_ISSUE)
 
 
 def _issue(payload: dict[str, Json]) -> Issue | None:

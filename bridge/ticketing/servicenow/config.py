@@ -4,13 +4,15 @@ It must not read settings; whoever composes the bridge fills it.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import re2
 
 from bridge.models import SourceName
 from bridge.ticketing import authorization, proofs
 from bridge.ticketing.proofs import Proof
+
+History: TypeAlias = Literal["none", "sys_audit", "sys_history_line"]
 
 DEFAULT_TABLES: Final = (
     "incident",
@@ -30,7 +32,8 @@ class ServiceNowConfig:
     """One ServiceNow instance.
 
     `account` is the user_name of the user that a token belongs to; without it `username` is asked.
-    `code_tags` is false for instances whose glide.ui.security.allow_codetag is off.
+    `code_tags` is false for instances whose glide.ui.security.allow_codetag is off. `history` is the table
+    from which a record's changes are read.
     """
 
     source: SourceName
@@ -43,6 +46,7 @@ class ServiceNowConfig:
     account: str | None = None
     tables: tuple[str, ...] = DEFAULT_TABLES
     code_tags: bool = True
+    history: History = "none"
 
     @property
     def api_url(self) -> str:

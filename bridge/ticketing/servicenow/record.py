@@ -5,6 +5,7 @@ It must not follow or show an address from the payload.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -49,6 +50,14 @@ NO_CELL: Final = Cell(value=None, display=None)
 def is_sys_id(value: str) -> bool:
     """Say whether a text is a record's identifier: 32 lower-case hex digits."""
     return re2.fullmatch(SYS_ID, value) is not None
+
+
+def moment(value: Json) -> datetime | None:
+    """Return the time of a stored value; the platform writes UTC without saying so."""
+    try:
+        return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        return None
 
 
 def cell(value: Json) -> Cell:
@@ -100,12 +109,17 @@ def ticket(ref: TicketRef, record: Mapping[str, Cell]) -> Ticket:
         description=shown("description"),
         priority=shown("priority"),
         labels=_labels(record),
-        person=next((who for who in (person(record, name) for name in _FOR_WHOM) if who), Person()),
+        person=for_whom(record),
         assignee=person(record, "assigned_to") or Person(),
         affected_item=shown("cmdb_ci"),
         created_at=value("sys_created_on"),
         updated_at=value("sys_updated_on"),
     )
+
+
+def for_whom(record: Mapping[str, Cell]) -> Person:
+    """Return whom a ticket is for; nobody where no column says so."""
+    return next((who for who in (person(record, name) for name in _FOR_WHOM) if who), Person())
 
 
 def person(record: Mapping[str, Cell], name: str) -> Person | None:

@@ -5,9 +5,11 @@ It must not hold rules of its own; each question goes to the module that answers
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from bridge.models import (
     Delivery,
+    FetchedTicket,
     HttpRequest,
     HttpResponse,
     Ignored,
@@ -20,12 +22,13 @@ from bridge.models import (
     Report,
     SourceKind,
     SourceName,
+    TicketApproval,
     TicketEvent,
     TicketRef,
     WebhookRequest,
 )
-from bridge.ticketing import Exposed, proofs, strict_json
-from bridge.ticketing.servicenow import journal, note, webhook
+from bridge.ticketing import ChangedTicket, Conversation, Exposed, proofs, strict_json
+from bridge.ticketing.servicenow import approving, journal, note, reading, searching, webhook
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 
 
@@ -56,11 +59,37 @@ class ServiceNow:
             timed=webhook.is_timed(payload),
             payload=payload,
             received_at=request.received_at,
+            signed=proofs.covers_body(self.config.proof),
         )
 
     def parse_event(self, delivery: Delivery) -> TicketEvent | Ignored:
         """Read what happened; raise WebhookRefused (400) where the body is not a ticket at all."""
         return webhook.parse_event(self.config, delivery)
+
+    def ring(self, delivery: Delivery) -> TicketRef | Ignored:
+        """Read no more than which record a delivery is about."""
+        return webhook.ring(self.config, delivery)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Say whether the source names a table of changes."""
+        return self.config.history != "none"
+
+    def fetch_ticket(self, ticket: TicketRef, since: datetime) -> Conversation[FetchedTicket]:
+        """Ask for a record with its history and notes."""
+        return reading.fetch(self.config, ticket, since)
+
+    def fetch_groups(self, person: Person) -> Conversation[tuple[str, ...]]:
+        """Ask for a person's groups."""
+        return approving.fetch_groups(self.config, person)
+
+    def fetch_approvals(self, ticket: TicketRef) -> Conversation[tuple[TicketApproval, ...]]:
+        """Ask for the approvals of a record."""
+        return approving.fetch_approvals(self.config, ticket)
+
+    def fetch_changed(self, since: datetime) -> Conversation[tuple[ChangedTicket, ...]]:
+        """Ask for the records that changed."""
+        return searching.fetch(self.config, since)
 
     def account_request(self) -> HttpRequest:
         """Look our own user up."""

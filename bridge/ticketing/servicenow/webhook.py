@@ -4,13 +4,13 @@ It must not verify anything, nor decide whether a mapping wants the event.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import re2
 
 from bridge.errors import Reason, WebhookRefused
-from bridge.models import Change, Delivery, EventKind, Ignored, Json, Person, TicketEvent
+from bridge.models import Change, Delivery, EventKind, Ignored, Json, Person, TicketEvent, TicketRef
 from bridge.ticketing.payloads import entries, members, text
 from bridge.ticketing.proofs import Proven
 from bridge.ticketing.servicenow.config import ServiceNowConfig
@@ -21,6 +21,7 @@ from bridge.ticketing.servicenow.record import (
     columns,
     fields,
     is_sys_id,
+    moment,
     reference,
     ticket,
 )
@@ -55,13 +56,11 @@ def is_timed(payload: Json) -> bool:
 def parse_event(config: ServiceNowConfig, delivery: Delivery) -> TicketEvent | Ignored:
     """Read what happened; raise WebhookRefused (400, NOT_A_TICKET) without a table and a sys_id."""
     payload = members(delivery.payload)
-    table, sys_id = _identity(payload)
-    if table is None or sys_id is None:
-        raise WebhookRefused(400, Reason.NOT_A_TICKET, "the body names no record by table and sys_id")
-    if table not in config.tables:
-        return Ignored(reason=Reason.UNSERVED_KIND, detail=f"table {table} is not in TABLES")
+    rung = ring(config, delivery)
+    if isinstance(rung, Ignored):
+        return rung
     record = columns(payload)
-    ref = reference(config, table=table, sys_id=sys_id, record=record)
+    ref = reference(config, table=rung.table or "", sys_id=rung.uid, record=record)
     operation = (text(payload.get("operation")) or "").lower()
     if operation and operation not in _KINDS:
         return Ignored(reason=Reason.UNSERVED_KIND, detail=f"operation {operation[:50]}", ticket=ref)
@@ -81,6 +80,19 @@ def parse_event(config: ServiceNowConfig, delivery: Delivery) -> TicketEvent | I
         texts=(comment,) if comment else (),
         payload=delivery.payload,
     )
+
+
+def ring(config: ServiceNowConfig, delivery: Delivery) -> TicketRef | Ignored:
+    """Read no more than which record it is; raise WebhookRefused (400, NOT_A_TICKET) where none is named.
+
+    Its number is not believed either: until it is read, a record is shown by its sys_id.
+    """
+    table, sys_id = _identity(members(delivery.payload))
+    if table is None or sys_id is None:
+        raise WebhookRefused(400, Reason.NOT_A_TICKET, "the body names no record by table and sys_id")
+    if table not in config.tables:
+        return Ignored(reason=Reason.UNSERVED_KIND, detail=f"table {table} is not in TABLES")
+    return reference(config, table=table, sys_id=sys_id, record={})
 
 
 def _identity(payload: dict[str, Json]) -> tuple[str | None, str | None]:
@@ -153,12 +165,8 @@ def _rule(payload: dict[str, Json]) -> str:
 
 
 def _updated_at(payload: dict[str, Json], record: Mapping[str, Cell]) -> datetime | None:
-    """Return when the record changed; the platform writes UTC without saying so."""
-    value = _value(payload.get("updated_on")) or text(record.get("sys_updated_on", NO_CELL).value)
-    try:
-        return datetime.strptime(value or "", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    """Return when the record changed."""
+    return moment(_value(payload.get("updated_on")) or record.get("sys_updated_on", NO_CELL).value)
 
 
 def _value(value: Json) -> str | None:
