@@ -1,4 +1,4 @@
-"""What a person may do: resolve an unknown, cancel, release; who, why, and which attempt they saw (S9).
+"""What a person may do: pause, resume, resolve, cancel, release; who, why, and which attempt they saw (S9).
 
 It must not know how they asked: the command line and any console call the same functions.
 """
@@ -6,14 +6,16 @@ It must not know how they asked: the command line and any console call the same 
 import getpass
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from bridge import comments, consequences
+from bridge import comments, consequences, scopes
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Ledger, Tx, pausing, people, sessions, working
+from bridge.ledger import Ledger, Tx, pausing, people, sending, sessions, working
 from bridge.ledger.people import Act
-from bridge.models import Call, Occasion, PauseScope, PortalName, Run, RunId, RunState
+from bridge.mapping.language import MappingSet
+from bridge.models import Call, Occasion, Pause, PauseScope, Run, RunId, RunState
+from bridge.policy import GO, Ruling, Verdict
 from bridge.setting_aside import SettingAside, Trips
 
 
@@ -23,7 +25,10 @@ def author_here() -> str:
 
 
 class Operations:
-    """The use cases of people; every one writes who and why into the run's timeline."""
+    """The use cases of people; every one writes who and why into the run's timeline and the audit.
+
+    `mapping_set` looks up the set in force, and gives None where there is none that this version can read.
+    """
 
     def __init__(
         self,
@@ -32,10 +37,12 @@ class Operations:
         connections: Callable[[], Connections],
         clock: Callable[[], datetime],
         trips: Trips,
+        mapping_set: Callable[[], MappingSet | None],
     ) -> None:
         self._ledger = ledger
         self._connections = connections
         self._clock = clock
+        self._mapping_set = mapping_set
         self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
 
     def resolve(
@@ -83,36 +90,44 @@ class Operations:
         return state
 
     def release(self, run_id: RunId, *, act: Act) -> None:
-        """Queue a held run again; its age and its portal are looked at again before anything is sent.
+        """Queue a held run again; everything but a limit that held it is looked at again before it is sent.
 
-        Raises NotPossible for one that is not held, or whose portal is still paused: it would be held again.
+        Raises NotPossible for one that is not held, or that would be held again or expire: the message says
+        what stands in the way.
         """
-        held, _, _ = self._ledger.read(_seen, run=run_id)
-        portal = held.plan.portal if held.plan and held.reason is Reason.PORTAL_PAUSED else None
-        if portal is not None and self._is_paused(portal):
-            raise NotPossible(
-                f"run {run_id} waits for portal {portal}, which is still paused "
-                f"(mend the cause, then `bridge release --portal {portal} --reason TEXT`)"
-            )
-        self._ledger.write(people.release, run=run_id, act=act)
-
-    def release_portal(self, portal: PortalName, *, act: Act) -> int:
-        """Lift a portal's pause and queue what it held; return how many runs.
-
-        Raises NotPossible for a portal that is not paused, with the names where it is none of ours.
-        """
-        known = sorted(self._connections().portals)
-        if portal not in known and not self._is_paused(portal):
-            raise NotPossible(f"there is no portal {portal} (configured: {', '.join(known) or 'none'})")
-        return self._ledger.write(people.release_portal, portal=portal, act=act)
+        held, ruling = self._ledger.read(_ruled, run=run_id)
+        if held.state is RunState.HELD:
+            obstacle = _obstacle(held, ruling, self._ledger.read(pausing.standing))
+            if obstacle is not None:
+                raise NotPossible(f"run {run_id} {obstacle}")
+        waive = held.reason is Reason.OVER_LIMIT
+        self._ledger.write(people.release, run=run_id, reason=held.reason, waive=waive, act=act)
 
     def release_restored(self, *, act: Act) -> int:
         """Queue the runs that were held because the ledger looked restored; return how many."""
         return self._ledger.write(people.release_restored, act=act)
 
-    def _is_paused(self, portal: PortalName) -> bool:
-        # Of what has been paused and then renamed or removed only the ledger knows.
-        return pausing.holds(self._ledger.read(pausing.standing), PauseScope.PORTAL, portal)
+    def pause(self, scope: PauseScope, value: str, *, lasting: timedelta | None, act: Act) -> Pause:
+        """Stop sending within a scope until it is resumed, or for `lasting`; return the pause.
+
+        It holds for every worker before its next intent. Raises NotPossible for a name that is not
+        configured, and where it is paused for as long already.
+        """
+        scopes.require_known(scope, value, connections=self._connections(), mapping_set=self._mapping_set())
+        return self._ledger.write(people.pause, scope=scope, value=value, lasting=lasting, act=act)
+
+    def resume(self, scope: PauseScope, value: str, *, act: Act) -> int:
+        """Lift a pause and queue what it held; return how many runs. Raises NotPossible where there is none.
+
+        Of what has been paused and then renamed or removed only the ledger knows, so the name is looked up
+        among the pauses.
+        """
+        standing = self._ledger.read(pausing.standing)
+        if not any(one.scope is scope and one.value == value for one in standing):
+            scopes.require_known(
+                scope, value, connections=self._connections(), mapping_set=self._mapping_set()
+            )
+        return self._ledger.write(people.resume, scope=scope, value=value, act=act)
 
     def declare_restored(self) -> int:
         """Hold every unfinished run, after a failover or a restore that the bridge cannot see (W7)."""
@@ -121,3 +136,26 @@ class Operations:
 
 def _seen(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int]:
     return people.find_run(tx, run=run), working.calls_of(tx, run=run), people.attempts_made(tx, run=run)
+
+
+def _ruled(tx: Tx, *, run: RunId) -> tuple[Run, Ruling]:
+    found = people.find_run(tx, run=run)
+    ruling = sending.first_look(tx, run=found, engine_names=())[1] if found.plan else GO
+    return found, ruling
+
+
+def _obstacle(run: Run, ruling: Ruling, standing: tuple[Pause, ...]) -> str | None:
+    """Say what would stop a held run at once if it were released, and the way out; None for nothing."""
+    if ruling.verdict is Verdict.EXPIRE:
+        return "is too old to be sent; it expires when it is looked at next, and the ticket is told"
+    # A pause of Engines or devices is known to stop a run only by what held it.
+    named = next((one for one in standing if pausing.named(one) == run.detail), None)
+    pause = ruling.pause or (named if run.reason is Reason.PAUSED else None)
+    if pause is not None:
+        name = pausing.named(pause)
+        return f"waits for {name}, which is still paused (`bridge resume {name} --reason TEXT` lifts it)"
+    if run.reason is Reason.AWAITING_APPROVAL:
+        return f"waits for approval, which is not yours to skip (`bridge approve {run.id}`)"
+    if ruling.reason is Reason.CLOCK_WENT_BACK:
+        return "waits for the clock, which was set back (see that the time service runs)"
+    return None

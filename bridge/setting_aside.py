@@ -13,7 +13,7 @@ from bridge import comments, consequences
 from bridge.comments import waiting
 from bridge.connections import Connections
 from bridge.errors import Reason
-from bridge.ledger import Ledger, Tx, approvals, limits, working
+from bridge.ledger import Ledger, Tx, approvals, limits, pausing, working
 from bridge.models import (
     Call,
     Occasion,
@@ -163,7 +163,11 @@ def _hold(tx: Tx, *, run: Run, ruling: Ruling, trips: Trips, comment: OwedCommen
     assert run.plan is not None
     assert ruling.reason is not None
     expiry = too_old_at(run.plan)
-    detail = ruling.limit.kind.value if ruling.limit else ruling.pause.reason.value if ruling.pause else None
+    detail = ruling.limit.kind.value if ruling.limit else None
+    if ruling.pause is not None:
+        # A portal's own trouble says what it is; of a pause that was made it is said which one.
+        of_portal = ruling.reason is Reason.PORTAL_PAUSED
+        detail = ruling.pause.reason.value if of_portal else pausing.named(ruling.pause)
     working.hold(
         tx,
         run=run,

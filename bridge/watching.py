@@ -3,6 +3,7 @@
 It must not refuse or change anything itself: new files count only once `checking` passed them (A5).
 """
 
+import contextlib
 import re
 import socket
 import threading
@@ -115,6 +116,15 @@ class Watching:
             return
         self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())
         log.info("mappings.accepted", mapping_set=accepted.hash)
+
+    def look_up(self) -> MappingSet | None:
+        """Read the mapping set in force from the ledger, without `start`: for what a person does.
+
+        None where this version cannot read it: that must not keep anybody from stopping what it started.
+        """
+        with contextlib.suppress(ConfigurationError):
+            self._take_what_is_in_force()
+        return self._mapping_set
 
     def _take_what_is_in_force(self) -> None:
         set_hash, self._accounts = self._ledger.read(_now_in_force)

@@ -123,7 +123,11 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         fetching=fetching,
         approving=Approving(ledger=ledger, fetching=fetching, accounts=watching.accounts, aside=aside),
         operations=Operations(
-            ledger=ledger, connections=watching.connections, clock=utc_now, trips=trips(settings)
+            ledger=ledger,
+            connections=watching.connections,
+            clock=utc_now,
+            trips=trips(settings),
+            mapping_set=watching.look_up,
         ),
     )
 

@@ -5,7 +5,7 @@ It must not hold rules of its own: each command calls a use case and shows what 
 
 import click
 
-from bridge.cli import acts, arrivals, configuration, explaining, files, health, processes, runs
+from bridge.cli import acts, arrivals, configuration, explaining, files, health, pausing, processes, runs
 from bridge.cli.door import Door
 
 
@@ -22,6 +22,9 @@ from bridge.cli.door import Door
         acts.resolve,
         acts.cancel,
         acts.release,
+        pausing.pause,
+        pausing.resume,
+        pausing.pauses,
         acts.declare_restored,
         configuration.config,
         files.schema,

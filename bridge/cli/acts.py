@@ -6,14 +6,10 @@ They must not change the ledger by themselves; every one goes through `Operation
 import click
 
 from bridge.cli.opening import bridge_to_act
-from bridge.cli.options import reason_option
+from bridge.cli.options import act_of, reason_option
 from bridge.cli.showing import line
-from bridge.ledger.people import Act
-from bridge.models import PortalName, RunId, RunState
-from bridge.operations import author_here
+from bridge.models import PauseScope, RunId, RunState
 
-# What the timeline of a run has room for, and a ticket can show in a line.
-_AUTHOR_LENGTH = 200
 _RESOLVED = {
     RunState.ANSWERED: "It is closed: a person says that the action ran.",
     RunState.REFUSED: "It is closed: a person says that the action did not run.",
@@ -51,7 +47,7 @@ def resolve(
         raise click.UsageError("--send-again needs --attempt: `bridge runs show` says which one you look at")
     with bridge_to_act() as bridge:
         state = bridge.operations.resolve(
-            RunId(run), ran=ran, send_again=send_again, attempt=attempt, act=_act(author, reason)
+            RunId(run), ran=ran, send_again=send_again, attempt=attempt, act=act_of(author, reason)
         )
     line(f"run {run} is {state} now. {_RESOLVED[state]}")
 
@@ -62,7 +58,7 @@ def resolve(
 def cancel(run: str, reason: str, author: str | None) -> None:
     """Cancel a run that waits (queued or held). The ticket is told."""
     with bridge_to_act() as bridge:
-        state = bridge.operations.cancel(RunId(run), act=_act(author, reason))
+        state = bridge.operations.cancel(RunId(run), act=act_of(author, reason))
     rest = "" if state is RunState.CANCELLED else " A part had been sent; the rest is not."
     line(f"run {run} is {state}.{rest}")
 
@@ -75,17 +71,17 @@ def cancel(run: str, reason: str, author: str | None) -> None:
 def release(run: str | None, portal: str | None, restored: bool, reason: str, author: str | None) -> None:
     """Let what is held go on: one run, what a portal's pause held, or what a restore held.
 
-    Ages and portals are looked at again before anything is sent.
+    A run that a limit holds passes its limits then; age, pauses and approval are looked at again.
     """
     if sum((run is not None, portal is not None, restored)) != 1:
         raise click.UsageError("name a RUN, or --portal NAME, or --restored, and only one of them")
-    act = _act(author, reason)
+    act = act_of(author, reason)
     with bridge_to_act() as bridge:
         if run is not None:
             bridge.operations.release(RunId(run), act=act)
             line(f"run {run} is queued.")
         elif portal is not None:
-            count = bridge.operations.release_portal(PortalName(portal), act=act)
+            count = bridge.operations.resume(PauseScope.PORTAL, portal, act=act)
             line(f"portal {portal} is open again, runs queued: {count}")
         else:
             line(f"runs queued: {bridge.operations.release_restored(act=act)}")
@@ -100,11 +96,3 @@ def declare_restored() -> None:
     with bridge_to_act() as bridge:
         count = bridge.operations.declare_restored()
     line(f"runs held: {count}")
-
-
-def _act(author: str | None, reason: str) -> Act:
-    if not reason.strip():
-        raise click.UsageError("--reason is empty: say why, somebody will ask")
-    if author is not None and not 0 < len(author.strip()) <= _AUTHOR_LENGTH:
-        raise click.UsageError(f"--author must have 1 to {_AUTHOR_LENGTH} characters")
-    return Act(author=author.strip() if author else author_here(), reason=reason.strip())

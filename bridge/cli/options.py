@@ -5,11 +5,18 @@ It must not read settings or files.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import click
 
-from bridge.models import SourceKind
+from bridge.ledger.people import Act
+from bridge.models import PauseScope, SourceKind
+from bridge.operations import author_here
+from bridge.settings.forms import duration
+
+# What the timeline of a run has room for, and a ticket can show in a line.
+_AUTHOR_LENGTH = 200
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +47,26 @@ class SourceParam(click.ParamType[NamedSource]):
         if kind not in set(SourceKind):
             self.fail(f"write it as NAME=KIND, with the kind {' or '.join(SourceKind)}", param, ctx)
         return NamedSource(name=name.lower(), kind=SourceKind(kind))
+
+
+class DurationParam(click.ParamType[timedelta]):
+    """A time from now such as `90s`, `30m`, `24h` or `7d`, at most `longest`."""
+
+    name = "duration"
+
+    def __init__(self, *, longest: timedelta) -> None:
+        self._longest = longest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read a duration; what is none is a mistake of usage."""
+        try:
+            read = duration(value)
+        except (ValueError, OverflowError):
+            self.fail("write it as 90s, 30m, 24h or 7d", param, ctx)
+        assert isinstance(read, timedelta)
+        if read > self._longest:
+            self.fail(f"at most {self._longest.days}d", param, ctx)
+        return read
 
 
 def ticket_key(text: str) -> str:
@@ -79,6 +106,22 @@ def reason_option(function: F) -> F:
     function = click.option(
         "--author", metavar="NAME", help="Who decides this. Default: this account and host."
     )(function)
-    return click.option(
-        "--reason", metavar="TEXT", required=True, help="Why; it stands in the run's timeline."
-    )(function)
+    return click.option("--reason", metavar="TEXT", required=True, help="Why; it is kept with what you do.")(
+        function
+    )
+
+
+def scope_arguments(function: F) -> F:
+    """Add SCOPE and VALUE: what is paused."""
+    function = click.argument("value", required=False, default="")(function)
+    scopes = click.Choice([scope.value for scope in PauseScope])
+    return click.argument("scope", metavar="SCOPE", type=scopes)(function)
+
+
+def act_of(author: str | None, reason: str) -> Act:
+    """Return who decides and why, from --author and --reason; raise UsageError where one is empty."""
+    if not reason.strip():
+        raise click.UsageError("--reason is empty: say why, somebody will ask")
+    if author is not None and not 0 < len(author.strip()) <= _AUTHOR_LENGTH:
+        raise click.UsageError(f"--author must have 1 to {_AUTHOR_LENGTH} characters")
+    return Act(author=author.strip() if author else author_here(), reason=reason.strip())

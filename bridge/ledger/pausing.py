@@ -3,7 +3,6 @@
 It must not say which run a pause stops; the policy does.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -34,7 +33,7 @@ def pause(
     expires_at: datetime | None = None,
     run: RunId | None = None,
 ) -> bool:
-    """Stop sending within a scope; return False where it is paused already, which stays as it is."""
+    """Stop sending within a scope; return False where it is paused for as long already, which stays."""
     _drop_expired(tx)
     values = {
         "scope": scope,
@@ -46,9 +45,12 @@ def pause(
         "expires_at": expires_at,
         "run": run,
     }
-    made = tx.connection.execute(
-        tx.insert(pauses).on_conflict_do_nothing().returning(pauses.c.id), values
-    ).scalar()
+    statement = tx.insert(pauses).values(values)
+    # A pause that ends by itself gives way to one that lasts longer: sending never begins in between.
+    ends = pauses.c.expires_at.is_not(None)
+    shorter = ends if expires_at is None else ends & (pauses.c.expires_at < expires_at)
+    longer = statement.on_conflict_do_update(index_elements=["scope", "value"], set_=values, where=shorter)
+    made = tx.connection.execute(longer.returning(pauses.c.id)).scalar()
     if made is not None:
         tx.audit("paused", about=f"{scope}:{value}", by=author, detail={"reason": reason, "why": detail})
     return made is not None
@@ -61,15 +63,14 @@ def lift(tx: Tx, *, scope: PauseScope, value: str, author: str, why: str) -> Pau
     )
     row = found.mappings().first()
     if row is None:
-        named = f"{scope} {value}".strip()
-        raise NotPossible(f"{named} is not paused")
+        raise NotPossible(f"{f'{scope} {value}'.strip()} is not paused (see `bridge pauses`)")
     tx.audit("resumed", about=f"{scope}:{value}", by=author, detail={"why": why})
     return _pause(row)
 
 
-def holds(pauses_standing: Sequence[Pause], scope: PauseScope, value: str) -> bool:
-    """Say whether exactly this scope is paused."""
-    return any(each.scope is scope and each.value == value for each in pauses_standing)
+def named(pause: Pause) -> str:
+    """Return a pause as people name it: `mapping office`, or `everything`."""
+    return f"{pause.scope} {pause.value}".strip()
 
 
 def _drop_expired(tx: Tx) -> None:

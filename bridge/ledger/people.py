@@ -4,8 +4,9 @@ It must not know who may do it; each change carries who, why, and the attempt th
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, pausing
@@ -15,7 +16,7 @@ from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
-from bridge.models import CallState, OwedComment, PauseScope, PortalName, Run, RunId, RunState
+from bridge.models import CallState, OwedComment, Pause, PauseScope, Run, RunId, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +74,49 @@ def cancel(tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comme
     owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
 
-def release(tx: Tx, *, run: RunId, act: Act) -> None:
-    """Queue a held run again; the policy is asked again before anything is sent."""
-    _move(tx, find_run(tx, run=run), (RunState.HELD,), RunState.QUEUED, act)
+def release(tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act) -> None:
+    """Queue a run that is held for `reason`, as the person saw it; the policy is asked again (S9).
+
+    `waive` lets limits, and nothing else, pass this run by.
+    """
+    seen = find_run(tx, run=run)
+    if seen.state is RunState.HELD and seen.reason is not reason:
+        raise NotPossible(f"run {run} is held for {seen.reason} by now (look again, then decide)")
+    _move(tx, seen, (RunState.HELD,), RunState.QUEUED, act)
+    if waive:
+        tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=1))
 
 
-def release_portal(tx: Tx, *, portal: PortalName, act: Act) -> int:
-    """Lift a portal's pause and queue the runs that it held; return how many (S6)."""
-    pausing.lift(tx, scope=PauseScope.PORTAL, value=portal, author=act.author, why=act.reason)
-    return _release_all(tx, act, runs.c.portal == portal, runs.c.reason == Reason.PORTAL_PAUSED)
+def pause(tx: Tx, *, scope: PauseScope, value: str, lasting: timedelta | None, act: Act) -> Pause:
+    """Stop sending within a scope, for ever or for `lasting`; return the pause.
+
+    Raises NotPossible where it is paused for as long already.
+    """
+    made = pausing.pause(
+        tx,
+        scope=scope,
+        value=value,
+        reason=Reason.BY_OPERATOR,
+        author=act.author,
+        detail=act.reason,
+        expires_at=None if lasting is None else tx.now + lasting,
+    )
+    standing = next(one for one in pausing.standing(tx) if one.scope is scope and one.value == value)
+    if not made:
+        until = (
+            f"until {standing.expires_at:%Y-%m-%d %H:%M} UTC" if standing.expires_at else "until it is lifted"
+        )
+        raise NotPossible(f"{pausing.named(standing)} is paused already, {until} (see `bridge pauses`)")
+    return standing
+
+
+def resume(tx: Tx, *, scope: PauseScope, value: str, act: Act) -> int:
+    """Lift a pause and queue the runs that it held; return how many (S6)."""
+    lifted = pausing.lift(tx, scope=scope, value=value, author=act.author, why=act.reason)
+    held_by_it = (runs.c.reason == Reason.PAUSED) & (runs.c.detail == pausing.named(lifted))
+    if scope is PauseScope.PORTAL:
+        held_by_it |= (runs.c.reason == Reason.PORTAL_PAUSED) & (runs.c.portal == value)
+    return _release_all(tx, act, held_by_it)
 
 
 def release_restored(tx: Tx, *, act: Act) -> int:
@@ -89,16 +124,12 @@ def release_restored(tx: Tx, *, act: Act) -> int:
     return _release_all(tx, act, runs.c.reason == Reason.RESTORED)
 
 
-def _release_all(tx: Tx, act: Act, *conditions: object) -> int:
-    held = [
-        run_of(row)
-        for row in tx.connection.execute(
-            select(runs).where(runs.c.state == RunState.HELD, *conditions)  # type: ignore[arg-type]  # columns
-        ).mappings()
-    ]
-    for run in held:
+def _release_all(tx: Tx, act: Act, condition: ColumnElement[bool]) -> int:
+    held = tx.connection.execute(select(runs).where(runs.c.state == RunState.HELD, condition)).mappings()
+    found = [run_of(row) for row in held]
+    for run in found:
         _move(tx, run, (RunState.HELD,), RunState.QUEUED, act)
-    return len(held)
+    return len(found)
 
 
 def attempts_made(tx: Tx, *, run: RunId) -> int:
@@ -127,6 +158,7 @@ def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: 
         .values(
             state=after,
             reason=Reason.BY_OPERATOR,
+            detail=None,
             owner=None,
             due_at=max(tx.now, may_begin(tx, calls_of(tx, run=run.id))),
             ended_at=tx.now if after in ENDED else None,
@@ -139,5 +171,8 @@ def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: 
             f"run {run.id} is {run.state}; this needs {wanted} (see `bridge runs show {run.id}`)"
         )
     tx.note(run=run.id, event=after, by=act.author, detail=act.reason)
+    tx.audit(
+        "decided", about=run.id, by=act.author, detail={"was": run.state, "is": after, "why": act.reason}
+    )
     tx.count("run", run.mapping, after)
     ring(tx)

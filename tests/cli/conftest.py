@@ -19,14 +19,17 @@ from typing import Any, Self
 import pytest
 import structlog
 from click.testing import CliRunner, Result
+from pydantic import TypeAdapter
 
+from bridge import mapping_files
 from bridge.bootstrap import check_files, new_id, open_ledger
 from bridge.bootstrap.outside import connect
 from bridge.cli import main
 from bridge.errors import Reason
-from bridge.ledger import Ledger, in_force, sending, sessions, working
+from bridge.ledger import Ledger, in_force, pausing, sending, sessions, working
 from bridge.ledger.sending import Next
 from bridge.ledger.working import Allowance
+from bridge.mapping.language import MappingTexts
 from bridge.models import (
     Call,
     CallResult,
@@ -37,6 +40,7 @@ from bridge.models import (
     EngineOutcome,
     EngineUid,
     Part,
+    PauseScope,
     Person,
     PortalName,
     Run,
@@ -120,6 +124,17 @@ class Home:
 
     def ledger(self) -> "OpenLedger":
         return OpenLedger(self.settings)
+
+    def put_in_force(self) -> None:
+        """Put the mapping files in force, as a process that runs does."""
+        texts = mapping_files.read(self.settings.mappings, self.settings.catalogue_file).texts
+        with self.ledger() as opened:
+            opened.ledger.write(
+                in_force.accept_mapping_set,
+                set_hash=texts.hash,
+                texts=TypeAdapter(MappingTexts).dump_json(texts).decode(),
+                by="test",
+            )
 
 
 class OpenLedger:
@@ -206,12 +221,15 @@ class OpenLedger:
         )
         return run.id
 
-    def hold(self, reason: Reason = Reason.PORTAL_PAUSED) -> str:
+    def hold(self, reason: Reason = Reason.PORTAL_PAUSED, detail: str | None = None) -> str:
         """Hold the waiting run; where it is for a pause, the portal is paused."""
         run = self.claimed()
-        self.ledger.write(working.hold, run=run, reason=reason, detail=None, comment=None)
+        due_at = datetime.now(UTC) + timedelta(hours=1)
+        self.ledger.write(working.hold, run=run, reason=reason, detail=detail, due_at=due_at, comment=None)
         if reason is Reason.PORTAL_PAUSED:
-            self.ledger.write(sending.pause, portal=MAIN, reason=Reason.UNAUTHORIZED, run=run.id)
+            self.ledger.write(
+                pausing.pause, scope=PauseScope.PORTAL, value=MAIN, reason=Reason.UNAUTHORIZED, run=run.id
+            )
         return run.id
 
     def mapping_set_in_force(self) -> str | None:

@@ -93,14 +93,14 @@ def test_a_run_whose_portal_is_still_paused_is_not_released_by_itself(home):
     assert f"bridge release {run} " not in shown
     refused = home.run("release", run, *WHY, code=1).stderr
     assert "portal main, which is still paused" in refused
-    assert "bridge release --portal main" in refused
+    assert "bridge resume portal main" in refused
     assert state(home, run) == "held"
 
 
 def test_a_portal_that_does_not_exist_is_told_with_those_that_do(home):
     home.migrate()
     assert (
-        "there is no portal mian (configured: main)"
+        "there is no portal 'mian' (did you mean 'main'?)"
         in home.run("release", "--portal", "mian", *WHY, code=1).stderr
     )
 

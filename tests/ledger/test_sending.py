@@ -106,7 +106,7 @@ def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger
         comment=None,
     )
     assert claim("s1") == ()
-    assert ledger.write(people.release_portal, portal=PortalName("main"), act=ACT) == 1
+    assert ledger.write(people.resume, scope=PauseScope.PORTAL, value="main", act=ACT) == 1
     (released,) = claim("s1")
     assert ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).call.attempt == 2
 
@@ -121,7 +121,7 @@ def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim,
         working.hold, run=again, reason=Reason.PORTAL_PAUSED, detail=None, due_at=again.due_at, comment=None
     )
     clock.move(hours=25)
-    ledger.write(people.release_portal, portal=PortalName("main"), act=ACT)
+    ledger.write(people.resume, scope=PauseScope.PORTAL, value="main", act=ACT)
     (released,) = claim("s1")
     assert (
         ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).ruling.verdict is Verdict.EXPIRE

@@ -194,6 +194,7 @@ class House:
             connections=lambda: self.connections,
             clock=self.clock,
             trips=self.trips,
+            mapping_set=lambda: self.mapping_set,
         )
         self.open_session("s1")
 

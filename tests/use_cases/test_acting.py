@@ -20,6 +20,7 @@ from bridge.models import (
     DeviceFence,
     DeviceKey,
     EngineChoice,
+    PauseScope,
     RunState,
     SessionId,
 )
@@ -248,7 +249,7 @@ def test_s6_a_portal_that_would_refuse_everything_is_paused_told_once_and_releas
     mine.post()
     assert mine.occasions(first) == ["held"]
     assert len(sent(nexthink)) == before
-    mine.operations.release_portal("main", act=ACT)
+    mine.operations.resume(PauseScope.PORTAL, "main", act=ACT)
     mine.work()
     mine.post()
     for run in (first, second, third):
@@ -266,7 +267,7 @@ def test_s6_what_became_too_old_while_it_was_held_is_told_and_not_sent(house, ne
     mine.work()
     mine.work()
     mine.later(hours=25)
-    mine.operations.release_portal("main", act=ACT)
+    mine.operations.resume(PauseScope.PORTAL, "main", act=ACT)
     mine.work()
     assert mine.state(run) is RunState.EXPIRED
     assert mine.occasions(run) == ["held", "expired"]
@@ -281,7 +282,7 @@ def test_s6_a_second_pause_of_the_same_run_is_held_again(house, nexthink):
         mine.work()
         mine.work()
         assert mine.state(run) is RunState.HELD
-        mine.operations.release_portal("main", act=ACT)
+        mine.operations.resume(PauseScope.PORTAL, "main", act=ACT)
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
     assert len(sent(nexthink)) == 3

@@ -12,7 +12,7 @@ from bridge.ledger.people import Act
 from bridge.mapping import language
 from bridge.mapping.language import MappingTexts
 from bridge.mapping.reading import LoadContext
-from bridge.models import CallState, MappingId, PortalName, RunState, SourceKind, SourceName
+from bridge.models import CallState, MappingId, PauseScope, PortalName, RunState, SourceKind, SourceName
 
 RUN = "/api/remoteaction/*"
 THREE = ("WS-LAB-00004", "WS-LAB-00005", "WS-LAB-00006")
@@ -60,7 +60,7 @@ def test_a_run_that_is_cancelled_after_a_part_was_sent_tells_what_came_of_that_p
 def test_a_run_that_becomes_too_old_after_a_part_was_sent_tells_what_came_of_that_part(half_sent, jira):
     mine, run = half_sent
     mine.later(hours=25)
-    mine.operations.release_portal(PortalName("main"), act=ACT)
+    mine.operations.resume(PauseScope.PORTAL, "main", act=ACT)
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
     mine.post()

@@ -1,0 +1,100 @@
+"""`pause`, `resume`, `pauses`: what a person stops, with who and why, and how it is seen and lifted."""
+
+import pytest
+
+from bridge.errors import Reason
+
+WHY = ("--reason", "wrong script")
+
+
+@pytest.fixture
+def ready(home):
+    """A home with a mapping set in force, on its ledger."""
+    home.migrate()
+    home.put_in_force()
+    return home
+
+
+@pytest.mark.parametrize(
+    ("scope", "value"),
+    [
+        ("source", "jira"),
+        ("mapping", "office-repair-when-approved"),
+        ("action", "repair-office"),
+        ("portal", "main"),
+        ("engine", "engine-emea-1"),
+        ("devices", "WS-.*"),
+    ],
+)
+def test_a_pause_is_listed_and_lifted(ready, scope, value):
+    assert f"{scope} {value} is paused until it is resumed." in ready.run("pause", scope, value, *WHY).stdout
+    (one,) = ready.json("pauses")
+    assert (one["scope"], one["value"], one["detail"]) == (scope, value, "wrong script")
+    assert one["author"]
+    assert f"{scope} {value} is open again" in ready.run("resume", scope, value, *WHY).stdout
+    assert ready.json("pauses") == []
+
+
+def test_everything_is_paused_for_a_time(ready):
+    assert "everything is paused until 20" in ready.run("pause", "everything", "--for", "2h", *WHY).stdout
+    shown = ready.run("pauses").stdout
+    assert "everything" in shown
+    assert "by_operator: wrong script" in shown
+    assert (
+        "everything is paused already" in ready.run("pause", "everything", "--for", "1h", *WHY, code=1).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "nearest"),
+    [
+        ("mapping", "office-repair-when-aproved", "office-repair-when-approved"),
+        ("action", "repair-ofice", "repair-office"),
+        ("source", "servicenov", "servicenow"),
+        ("portal", "mian", "main"),
+    ],
+)
+def test_a_name_that_is_not_configured_is_told_with_the_nearest(ready, scope, value, nearest):
+    for command in ("pause", "resume"):
+        told = ready.run(command, scope, value, *WHY, code=1).stderr
+        assert f"there is no {scope} '{value}' (did you mean '{nearest}'?)" in told
+    assert ready.json("pauses") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("everything",),
+        ("everythin", *WHY),
+        ("everything", "--for", "soon", *WHY),
+        ("everything", "--for", "366d", *WHY),
+        ("everything", "--for", "999999999d", *WHY),
+        ("everything", "--reason", " "),
+    ],
+)
+def test_a_pause_that_is_not_whole_is_wrong_usage(ready, arguments):
+    ready.run("pause", *arguments, code=2)
+    assert ready.json("pauses") == []
+
+
+def test_resuming_queues_what_the_pause_held(ready):
+    ready.run("pause", "action", "repair-office", *WHY)
+    with ready.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold(Reason.PAUSED, "action repair-office")
+    refused = ready.run("release", run, *WHY, code=1).stderr
+    assert "waits for action repair-office, which is still paused" in refused
+    assert "runs queued: 1" in ready.run("resume", "action", "repair-office", *WHY).stdout
+    assert ready.json("runs", "show", run)["run"]["state"] == "queued"
+    assert "is not paused (see `bridge pauses`)" in (
+        ready.run("resume", "action", "repair-office", *WHY, code=1).stderr
+    )
+
+
+def test_a_pause_works_on_either_database(home, database_url):
+    home.write_settings(BRIDGE_DATABASE_URL=database_url)
+    home.migrate()
+    home.run("pause", "portal", "main", "--for", "30m", *WHY)
+    assert [one["scope"] for one in home.json("pauses")] == ["portal"]
+    home.run("resume", "portal", "main", *WHY)
+    assert home.json("pauses") == []
