@@ -41,6 +41,7 @@ KNOWN_KEYS: Final = frozenset(
         "revision",
         "run",
         "runs",
+        "scope",
         "seconds",
         "session",
         "setting",
