@@ -29,8 +29,8 @@ _LONGEST = timedelta(days=365)
 def pause(scope: str, value: str, lasting: timedelta | None, reason: str, author: str | None) -> None:
     """Send nothing of a scope to Nexthink, on any host, until it is resumed or its time is over.
 
-    SCOPE is everything, source, mapping, action, portal, engine or devices. VALUE is a name; for `engine` also
-    a UID, for `devices` a pattern for whole names. Webhooks are taken all the while; what becomes too old
+    SCOPE is everything, source, mapping, action, portal, engine or devices. VALUE is a name; for engine also
+    a UID, for devices a pattern for whole names. Webhooks are taken all the while; what becomes too old
     meanwhile expires.
     """
     act = act_of(author, reason)
