@@ -19,6 +19,7 @@ from bridge.mapping.reading import LoadContext
 from bridge.mapping.rules import MappingRule
 from bridge.mapping_files import MappingFiles
 from bridge.models import Decision, Ignored, Json, MappingId, Mode, Plan, SourceName, TicketEvent, Unplannable
+from bridge.policy import needs_approval
 
 Parse = Callable[[SourceName, Json], TicketEvent | Ignored]
 
@@ -62,7 +63,6 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
         )
     runs = tuple(_run(case, files, loaded, parse) for case in loaded.cases)
     problems = (
-        *loaded.unenforced,
         *(problem for run in runs for problem in run.problems),
         *_paths_in_no_sample(loaded, runs),
     )
@@ -131,6 +131,9 @@ def _compared(expected: Expected, result: Plan | Unplannable) -> Iterator[str]:
         yield f"devices are {list(result.devices)}, expected {list(expected.devices)}"
     if expected.params is not None and expected.params != tuple(sorted(result.params)):
         yield f"params are {dict(result.params)}, expected {dict(expected.params)}"
+    needed = needs_approval(result, len(result.devices))
+    if expected.approval is not None and expected.approval is not needed:
+        yield f"it {'needs approval' if needed else 'needs no approval'}, the opposite is expected"
 
 
 def _paths_in_no_sample(loaded: MappingSet, runs: tuple[_CaseRun, ...]) -> Iterator[str]:

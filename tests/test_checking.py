@@ -117,6 +117,19 @@ def test_a_good_folder_has_neither_problem_nor_warning(folder: Path) -> None:
     assert (result.problems, warnings(result), result.tests_run) == ((), [], 2)
 
 
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_test_may_say_whether_approval_is_needed(folder: Path, *, needed: bool) -> None:
+    above = 0 if needed else 1
+    text = MAPPING.replace("    mode: live", f"    approval: {{above: {above}}}\n    mode: live")
+    expected = text.replace("params: {Mode: silent}", f"approval: {str(needed).lower()}")
+    assert write(folder, office=expected).problems == ()
+    (problem,) = write(
+        folder,
+        office=expected.replace(f"approval: {str(needed).lower()}", f"approval: {str(not needed).lower()}"),
+    ).problems
+    assert "the opposite is expected" in problem
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "problem"),
     [
@@ -186,9 +199,14 @@ def test_a_good_folder_has_neither_problem_nor_warning(folder: Path) -> None:
             "(correct the path, or add a test whose sample has it)",
         ),
         (
-            "    mode: live",
-            "    limits: {per_hour: 3}\n    mode: live",
-            "12:14: 'per_hour' is not enforced by this version, so nothing would run but in shadow (remove it)",
+            "        params: {Mode: silent}",
+            "        approval: true",
+            "18:18: test 'it runs' failed: it needs no approval, the opposite is expected",
+        ),
+        (
+            "        params: {Mode: silent}\n",
+            "        problem: not_their_device\n",
+            "18:18: test 'it runs' failed: the action would run, but 'not_their_device' is expected",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -21,7 +21,7 @@ from bridge.fetching import Fetching
 from bridge.ledger import Ledger
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import is_empty, migrate, require_schema
-from bridge.mapping import language
+from bridge.mapping import bounds, language
 from bridge.mapping.language import MappingSet, MappingTexts
 from bridge.mapping.reading import LoadContext
 from bridge.mapping_files import MappingFiles, Watcher
@@ -30,8 +30,6 @@ from bridge.models import (
     Ignored,
     Json,
     Layer,
-    Limit,
-    LimitKind,
     SourceName,
     TicketEvent,
 )
@@ -144,22 +142,13 @@ def load_context(settings: Settings) -> LoadContext:
         portals=tuple(portal.name for portal in settings.portals),
         max_devices=settings.max_devices,
         max_age=settings.max_age,
-        limits=_own_limits(settings),
-    )
-
-
-def _own_limits(settings: Settings) -> tuple[Limit, ...]:
-    hour, day = timedelta(hours=1), timedelta(days=1)
-    counted = (
-        (LimitKind.PER_HOUR, settings.per_hour, hour),
-        (LimitKind.PER_DAY, settings.per_day, day),
-        (LimitKind.DEVICES_PER_DAY, settings.devices_per_day, day),
-        (LimitKind.COOLDOWN, 1 if settings.cooldown else None, settings.cooldown or day),
-    )
-    return tuple(
-        Limit(kind=kind, layer=Layer.BRIDGE, most=most, window=window)
-        for kind, most, window in counted
-        if most is not None
+        limits=bounds.limits(
+            Layer.BRIDGE,
+            per_hour=settings.per_hour,
+            per_day=settings.per_day,
+            devices_per_day=settings.devices_per_day,
+            cooldown=settings.cooldown,
+        ),
     )
 
 

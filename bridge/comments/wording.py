@@ -219,6 +219,10 @@ PROBLEM_WORDS: Final[Mapping[Reason, Words]] = {
         what="Not sent: a device is outside what the action is for",
         way_out="Check the device. Which devices an action may reach stands in the bridge's catalogue.",
     ),
+    Reason.NOT_THEIR_DEVICE: Words(
+        what="Not sent: the device is not one of the person's own",
+        way_out="The action is only for devices that the ticket's person has used lately. Check both.",
+    ),
     Reason.DEVICE_NOT_FOUND: Words(
         what="Not sent: Nexthink does not know the device",
         way_out="Check how the device is spelled, and whether it reports to Nexthink; then ask again.",

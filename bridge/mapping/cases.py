@@ -21,6 +21,7 @@ class Expected:
     devices: tuple[str, ...] | None
     params: tuple[tuple[str, str], ...] | None
     problem: Reason | None
+    approval: bool | None
     place: Place
 
 
@@ -59,5 +60,6 @@ def _expected(data: Json, spot: Spot, reading: Reading) -> Expected:
         devices=tuple(data["devices"]) if "devices" in data else None,
         params=tuple(sorted(data["params"].items())) if "params" in data else None,
         problem=Reason(data["problem"]) if "problem" in data else None,
+        approval=data["approval"] == "true" if "approval" in data else None,
         place=reading.document.place((*spot, "mapping")),
     )

@@ -5,22 +5,42 @@ It must not know mappings, nor complete what its owner has not written.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
-from bridge.mapping import parameters
+from bridge.mapping import bounds, parameters
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.documents import Place
 from bridge.mapping.parameters import ParamRule, Shape
-from bridge.mapping.reading import Reading
+from bridge.mapping.reading import Reading, duration
 from bridge.mapping.wording import nearest
-from bridge.models import DeviceFence, EngineChoice, Json, PortalName
+from bridge.models import DeviceFence, EngineChoice, Json, Layer, Limit, PortalName
 
 _DEFAULT_TIMEOUT_SECONDS = 60
 _EVERY_NAME = ".*"
+_USED_WITHIN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerFence:
+    """Only devices that one account has used lately; `domain` None: its name alone decides."""
+
+    domain: str | None
+    used_within: timedelta
+
+    @classmethod
+    def read(cls, data: Json) -> "OwnerFence":
+        """Return the fence of a group `devices` that its schema has accepted."""
+        within = duration(data["used_within"]) if "used_within" in data else _USED_WITHIN
+        return cls(domain=data.get("domain"), used_within=within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A remote action. `uids` has one UID for each portal; `max_devices` None leaves it to the others."""
+    """A remote action. `uids` has one UID for each portal; `max_devices` None leaves it to the others.
+
+    `approval_above` is the number of devices above which it needs approval; None: it needs none. `owner`
+    says that only devices of the ticket's person are inside the fence.
+    """
 
     name: str
     title: str
@@ -28,10 +48,12 @@ class Action:
     engine_choice: EngineChoice
     engines: tuple[str, ...]
     fence: DeviceFence
+    owner: OwnerFence | None
     max_devices: int | None
+    limits: tuple[Limit, ...]
     timeout_seconds: int
     repeatable: bool
-    needs_approval: bool
+    approval_above: int | None
     params: tuple[ParamRule, ...]
     place: Place
 
@@ -69,7 +91,8 @@ def build(reading: Reading, faulty: frozenset[Spot]) -> Catalogue:
 
 def _action(name: str, entry: Json, spot: Spot, reading: Reading) -> Action:
     choice, engines = _engines(entry.get("engines", "where_found"))
-    max_devices = entry.get("max_devices")
+    limits = entry.get("limits", {})
+    most = [int(group["max_devices"]) for group in (entry, limits) if "max_devices" in group]
     params = entry.get("params", {})
     return Action(
         name=name,
@@ -78,10 +101,12 @@ def _action(name: str, entry: Json, spot: Spot, reading: Reading) -> Action:
         engine_choice=choice,
         engines=engines,
         fence=_fence(entry["devices"], (*spot, "devices"), reading),
-        max_devices=None if max_devices is None else int(max_devices),
+        owner=OwnerFence.read(entry["devices"]) if "owner" in entry["devices"] else None,
+        max_devices=min(most, default=None),
+        limits=bounds.read(limits, Layer.ACTION),
         timeout_seconds=int(entry.get("timeout_seconds", _DEFAULT_TIMEOUT_SECONDS)),
         repeatable=entry.get("repeatable") == "true",
-        needs_approval=entry.get("approval") == "required",
+        approval_above=_approval_above(entry.get("approval", "none")),
         params=tuple(_param(key, params[key], (*spot, "params", key), reading) for key in params),
         place=reading.document.key_place(spot),
     )
@@ -108,6 +133,12 @@ def _uids(entry: Json, spot: Spot, reading: Reading) -> tuple[tuple[PortalName, 
     if named not in portals:
         reading.fault((*spot, "portal"), f"unknown portal '{named}' ({nearest(named, portals)})")
     return ((PortalName(named), entry["uid"].lower()),)
+
+
+def _approval_above(demand: Json) -> int | None:
+    if isinstance(demand, dict):
+        return int(demand["above"])
+    return 0 if demand == "required" else None
 
 
 def _engines(chosen: Json) -> tuple[EngineChoice, tuple[str, ...]]:

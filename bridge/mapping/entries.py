@@ -1,25 +1,25 @@
 """Reads a mapping's entry in a file into the rule that is in force, with every cross check of names.
 
-It must not look at a ticket, nor make a mapping less safe than its file says (rule L2).
+It must not look at a ticket, nor leave out of the rule what the file says for safety (rule L2).
 """
 
+from datetime import timedelta
 from string import Template
 
-from bridge.mapping import asking, parameters
+from bridge.mapping import afterwards, approval, asking, bounds, parameters, targets
 from bridge.mapping.catalogue import Action, Catalogue
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.documents import Place
 from bridge.mapping.entry import Entry
 from bridge.mapping.parameters import ParamRule, ParamSource
 from bridge.mapping.reading import Reading, duration
-from bridge.mapping.rules import DeviceRule, MappingRule, PortalRule
+from bridge.mapping.rules import MappingRule, PortalRule
 from bridge.mapping.wording import nearest, shortened
 from bridge.models import (
-    DeviceKey,
     EventKind,
-    IfSeveral,
-    IfSomeMissing,
     Json,
+    Layer,
+    Limit,
     MappingId,
     Mode,
     PortalName,
@@ -32,8 +32,6 @@ from bridge.models import (
 # Names that a comment's first line may use.
 INTRO_NAMES = ("action", "count", "devices", "person", "ticket")
 
-_LIMITS_NOT_ENFORCED = ("per_hour", "per_day", "devices_per_day", "cooldown")
-
 
 def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
     """Return the mapping of an entry, or None after noting why there can be none."""
@@ -43,25 +41,25 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
     if events is None:
         entry.reading.key_fault((*entry.spot, "id"), f"mapping '{entry.own['id']}' lacks 'events' (add it)")
     when = asking.when(entry, kind)
-    devices = _devices(entry, kind)
+    devices = targets.devices(entry, kind)
     visibility, intro = _comment(entry)
     action = _action(entry, catalogue)
     if action is None:
         return None
     portal = _portal(entry, action, kind)
     params = _params(entry, action, kind)
-    mode = _mode(entry, action)
+    owner = targets.owner(entry, action)
+    max_devices, max_devices_of = _max_devices(entry, action)
+    max_age, max_age_of = _max_age(entry)
+    demand = approval.rule(entry, action)
+    again = afterwards.send_again(entry, max_age)
+    after = afterwards.write_backs(entry, kind)
     if source is None or events is None or None in (when, devices, portal, params):
         return None
     assert when is not None
     assert devices is not None
     assert portal is not None
     assert params is not None
-    limits = entry.group("limits")
-    context = entry.reading.context
-    own_devices = [int(limits["max_devices"])] if "max_devices" in limits else []
-    own_age = [duration(limits["max_age"])] if "max_age" in limits else []
-    allowed = [action.max_devices] if action.max_devices is not None else []
     return MappingRule(
         id=MappingId(entry.own["id"]),
         source=source,
@@ -72,9 +70,16 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
         portal=portal,
         devices=devices,
         params=params,
-        max_devices=min([context.max_devices, *allowed, *own_devices]),
-        max_age=min([context.max_age, *own_age]),
-        mode=mode,
+        owner=owner,
+        max_devices=max_devices,
+        max_devices_of=max_devices_of,
+        max_age=max_age,
+        max_age_of=max_age_of,
+        limits=_limits(entry, action),
+        approval=demand,
+        send_again=again,
+        after=after,
+        mode=Mode(entry.get("mode", Mode.SHADOW)),
         visibility=visibility,
         intro=intro,
         place=place_of(entry),
@@ -84,6 +89,31 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
 def place_of(entry: Entry) -> Place:
     """Return where a mapping's identifier stands."""
     return entry.reading.document.place((*entry.spot, "id"))
+
+
+def _max_devices(entry: Entry, action: Action) -> tuple[int, Layer]:
+    """Return the most devices of a run, and whose bound that is."""
+    bounds = [(entry.reading.context.max_devices, Layer.BRIDGE)]
+    if action.max_devices is not None:
+        bounds.append((action.max_devices, Layer.ACTION))
+    own = entry.group("limits").get("max_devices")
+    # More than the mapping's own number needs approval then, and `approval` sees to that.
+    if own is not None and entry.own["devices"].get("if_too_many") != "approval":
+        bounds.append((int(own), Layer.MAPPING))
+    return min(bounds, key=lambda bound: bound[0])
+
+
+def _max_age(entry: Entry) -> tuple[timedelta, Layer]:
+    bounds = [(entry.reading.context.max_age, Layer.BRIDGE)]
+    limits = entry.group("limits")
+    if "max_age" in limits:
+        bounds.append((duration(limits["max_age"]), Layer.MAPPING))
+    return min(bounds, key=lambda bound: bound[0])
+
+
+def _limits(entry: Entry, action: Action) -> tuple[Limit, ...]:
+    own = bounds.read(entry.group("limits"), Layer.MAPPING)
+    return (*entry.reading.context.limits, *action.limits, *own)
 
 
 def _source(entry: Entry) -> SourceName | None:
@@ -107,28 +137,6 @@ def _action(entry: Entry, catalogue: Catalogue) -> Action | None:
         known = [*catalogue.actions, *catalogue.broken]
         entry.reading.fault((*entry.spot, "action"), f"unknown action '{name}' ({nearest(name, known)})")
     return action
-
-
-def _devices(entry: Entry, kind: SourceKind | None) -> DeviceRule | None:
-    data = entry.own["devices"]
-    spot = (*entry.spot, "devices")
-    listed = isinstance(data["from"], list)
-    texts = data["from"] if listed else [data["from"]]
-    spots = [(*spot, "from", number) if listed else (*spot, "from") for number in range(len(texts))]
-    found = [entry.path(text, where, kind) for text, where in zip(texts, spots, strict=True)]
-    extract = entry.reading.pattern(data["extract"], (*spot, "extract")) if "extract" in data else None
-    by = data.get("by", "name")
-    if ("extract" in data and extract is None) or None in found:
-        return None
-    return DeviceRule(
-        paths=tuple(path for path in found if path is not None),
-        extract=extract,
-        split=data.get("split"),
-        by=DeviceKey.UID if by == "uid" else DeviceKey.NAME,
-        tell_none=data.get("if_none", "tell") == "tell",
-        if_several=IfSeveral(data.get("if_several", IfSeveral.STOP)),
-        if_some_missing=IfSomeMissing(data.get("if_some_missing", IfSomeMissing.STOP)),
-    )
 
 
 def _portal(entry: Entry, action: Action, kind: SourceKind | None) -> PortalRule | None:
@@ -233,29 +241,3 @@ def _comment(entry: Entry) -> tuple[Visibility, str | None]:
                 if name not in INTRO_NAMES:
                     entry.reading.fault(spot, f"unknown name '${name}' ({nearest(name, INTRO_NAMES)})")
     return Visibility(data.get("visibility", Visibility.INTERNAL)), intro
-
-
-def _mode(entry: Entry, action: Action) -> Mode:
-    """Return the mode, which is shadow where the file asks for safety that is not enforced (rule L2)."""
-    document = entry.reading.document
-    devices = entry.own["devices"]
-    limits = entry.group("limits")
-    unenforced: list[tuple[tuple[str, ...], str]] = [
-        (("limits", key), key) for key in _LIMITS_NOT_ENFORCED if key in limits
-    ]
-    if "owner" in entry.own:
-        unenforced.append((("owner",), "owner"))
-    if devices.get("if_too_many") == "approval":
-        unenforced.append((("devices", "if_too_many"), "if_too_many: approval"))
-    if devices.get("by") == "user":
-        unenforced.append((("devices", "by"), "by: user"))
-    for steps, said in unenforced:
-        entry.unenforced.add(document.key_place(entry.at(*steps)), not_enforced(said))
-    if unenforced or action.needs_approval:
-        return Mode.SHADOW
-    return Mode(entry.get("mode", Mode.SHADOW))
-
-
-def not_enforced(said: str) -> str:
-    """Return the problem of a safety setting that this version knows but does not enforce."""
-    return f"'{said}' is not enforced by this version, so nothing would run but in shadow (remove it)"

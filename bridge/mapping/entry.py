@@ -6,7 +6,6 @@ It must not know what a key means.
 from dataclasses import dataclass
 
 from bridge.mapping import names
-from bridge.mapping.documents import Faults
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.paths import Path
 from bridge.mapping.reading import Reading
@@ -17,13 +16,17 @@ _GROUPS = ("limits", "comment")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`own` are the mapping's keys; what is not enforced is noted in `unenforced` (rule L2)."""
+    """`own` are the mapping's keys."""
 
     own: dict[str, Json]
     defaults: dict[str, Json]
     spot: Spot
     reading: Reading
-    unenforced: Faults
+
+    @property
+    def keeps_no_history(self) -> bool:
+        """Say whether the mapping's tickets are fetched and do not tell who changed what."""
+        return self.get("source") in self.reading.context.without_history
 
     def get(self, key: str, otherwise: Json = None) -> Json:
         """Return a value of the mapping, else of the defaults."""
@@ -47,8 +50,17 @@ class Entry:
         path = self.reading.path(text, spot)
         if path is None:
             return None
-        wrong = names.fault(path, kind, whole_change=change)
+        wrong = names.fault(path, kind, whole_change=change) or self._without_history(path)
         if wrong is not None:
             self.reading.fault(spot, wrong)
             return None
         return path
+
+    def _without_history(self, path: Path) -> str | None:
+        """Return why a change cannot be asked for, where the tickets do not tell of theirs."""
+        if path.root != "change" or not self.keeps_no_history:
+            return None
+        return (
+            f"'{path.text}' cannot be known: source '{self.get('source')}' tells of no history "
+            "(ask how the ticket is now, such as ticket.status, or have HISTORY of the source set)"
+        )

@@ -15,6 +15,7 @@ from bridge.mapping.rules import MappingRule
 from bridge.models import (
     ConditionTrace,
     Decision,
+    DeviceKey,
     Evaluation,
     Mode,
     Outcome,
@@ -104,7 +105,8 @@ def _decide(
     return Decision(mapping=rule.id, outcome=outcome, trace=trace, result=result)
 
 
-_Target = tuple[str, PortalName, str]
+# A login is no device, though it may read like the name of one.
+_Target = tuple[str, PortalName, DeviceKey, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ def _holders(fired: Iterable[_Fired]) -> dict[_Target, list[Plan]]:
 
 
 def _targets(plan: Plan) -> list[_Target]:
-    return [(plan.action, plan.portal, device.casefold()) for device in plan.devices]
+    return [(plan.action, plan.portal, plan.by, device.casefold()) for device in plan.devices]
 
 
 def _clash(plan: Plan, holders: dict[_Target, list[Plan]]) -> Problem | None:

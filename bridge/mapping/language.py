@@ -44,14 +44,13 @@ class MappingTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingSet:
-    """Everything in force. `unenforced` are safety settings whose mappings were made shadow (rule L2)."""
+    """Everything in force."""
 
     hash: str
     catalogue: Catalogue
     mappings: tuple[MappingRule, ...]
     cases: tuple[Case, ...]
     warnings: tuple[str, ...]
-    unenforced: tuple[str, ...]
     by_event: Mapping[tuple[SourceName, EventKind], tuple[MappingRule, ...]] = field(
         repr=False, compare=False
     )
@@ -79,7 +78,6 @@ def load(texts: MappingTexts, context: LoadContext) -> MappingSet:
         mappings=mappings,
         cases=cases,
         warnings=tuple(_warnings(known)),
-        unenforced=loading.unenforced.sorted(),
         by_event=_indexed(mappings),
     )
 
@@ -90,7 +88,6 @@ class _Loading:
 
     context: LoadContext
     faults: Faults = field(default_factory=Faults)
-    unenforced: Faults = field(default_factory=Faults)
     compiled: Compiled = field(default_factory=Compiled)
     seen: dict[str, Place] = field(default_factory=dict)
     schema: Validator = field(default_factory=lambda: schemas.validator(schemas.MAPPINGS))
@@ -101,12 +98,7 @@ class _Loading:
         if document is None:
             return None
         faulty = schemas.check(document, schemas.validator(schemas.ACTIONS), self.faults)
-        known = catalogue.build(self._reading(document), faulty)
-        for action in known.actions.values():
-            if action.needs_approval:
-                spot = ("actions", action.name, "approval")
-                self.unenforced.add(document.key_place(spot), entries.not_enforced("approval: required"))
-        return known
+        return catalogue.build(self._reading(document), faulty)
 
     def mapping_file(
         self, name: str, text: str, known: Catalogue | None
@@ -136,13 +128,7 @@ class _Loading:
         if known is None or any(path[:1] == ("defaults",) for path in faulty):
             return
         for own, spot in _sound(data, "mappings", faulty):
-            entry = Entry(
-                own=own,
-                defaults=data.get("defaults", {}),
-                spot=spot,
-                reading=reading,
-                unenforced=self.unenforced,
-            )
+            entry = Entry(own=own, defaults=data.get("defaults", {}), spot=spot, reading=reading)
             rule = entries.build(entry, known)
             if rule is not None:
                 yield rule

@@ -11,7 +11,17 @@ from bridge.mapping import fences, parameters, patterns
 from bridge.mapping.paths import MISSING, View, as_text
 from bridge.mapping.rules import DeviceRule, MappingRule
 from bridge.mapping.wording import shortened
-from bridge.models import CommentStyle, DeviceKey, Plan, PortalName, Problem, Unplannable
+from bridge.models import (
+    CommentStyle,
+    DeviceKey,
+    DeviceUser,
+    Person,
+    Plan,
+    PortalName,
+    Problem,
+    TicketEvent,
+    Unplannable,
+)
 
 # Free text is searched for devices up to here; what a person writes into a ticket is shorter.
 _TEXT_LIMIT = 100_000
@@ -26,10 +36,13 @@ def plan(rule: MappingRule, view: View, mapping_set: str, received_at: datetime)
         if not rule.devices.tell_none:
             return None
         asked = " and ".join(path.text for path in rule.devices.paths)
-        none = Problem(
-            reason=Reason.NO_DEVICE, place="devices", detail=f"the ticket names no device at {asked}"
-        )
+        named = "account" if rule.devices.by is DeviceKey.USER else "device"
+        detail = f"the ticket names no {named} at {asked}"
+        none = Problem(reason=Reason.NO_DEVICE, place="devices", detail=detail)
         return unplannable(rule, view, mapping_set, none)
+    user = _user(rule, view)
+    if isinstance(user, Problem):
+        return unplannable(rule, view, mapping_set, user)
     portal = _portal(rule, view)
     if isinstance(portal, Problem):
         return unplannable(rule, view, mapping_set, portal)
@@ -62,6 +75,12 @@ def plan(rule: MappingRule, view: View, mapping_set: str, received_at: datetime)
         ticket=event.ref,
         asked_by=event.ticket.person.name,
         occurred_at=event.occurred_at or received_at,
+        limits=rule.limits,
+        approval=rule.approval,
+        requesters=_requesters(event),
+        user=user,
+        send_again=rule.send_again,
+        after=rule.after,
     )
 
 
@@ -109,6 +128,27 @@ def _portal(rule: MappingRule, view: View) -> PortalName | Problem:
     )
     detail = f"{chosen.path.text} has {seen}, for which the mapping names no portal"
     return Problem(reason=Reason.NO_PORTAL, place="portal", detail=detail)
+
+
+def _requesters(event: TicketEvent) -> tuple[Person, ...]:
+    """Return who asked, as far as the event says: the ticket's person and whoever made the change (L3)."""
+    known = (event.ticket.person, event.actor)
+    return tuple(dict.fromkeys(person for person in known if person is not None and person != Person()))
+
+
+def _user(rule: MappingRule, view: View) -> DeviceUser | Problem | None:
+    """Return whose devices the plan is bound to; a ticket that does not say who has no device."""
+    if rule.owner is None:
+        return None
+    login = view.event.ticket.person.login
+    if login is None or not fences.is_login(login.strip()):
+        seen = "no login" if not login else f"the login '{shortened(login)}'"
+        detail = (
+            f"the action is only for devices of the ticket's person, for whom the ticket has {seen} "
+            "(letters, digits, '.', '_' and '-' are needed)"
+        )
+        return Problem(reason=Reason.NOT_THEIR_DEVICE, place="devices", detail=detail)
+    return DeviceUser(login=login.strip(), domain=rule.owner.domain, used_within=rule.owner.used_within)
 
 
 def _devices(rule: MappingRule, view: View) -> tuple[str, ...] | Problem:
@@ -171,6 +211,10 @@ def _why_refused(rule: MappingRule, text: str) -> str | None:
         return f"it has the control character {control}"
     if rule.devices.by is DeviceKey.UID:
         return None if fences.is_uid(text) else "it is not a device UID of 32 hex digits"
+    if rule.devices.by is DeviceKey.USER:
+        if fences.is_login(text):
+            return None
+        return "it is not an account's name (letters, digits, '.', '_' and '-', 63 at most, no domain)"
     if fences.is_uid(text):
         return "it looks like a sys_id (send the display value)"
     return fences.breach(rule.action.fence, text)

@@ -71,7 +71,12 @@ def _groups_below(path: str, entry: Json, schema: Json, done: set[str]) -> list[
     below = resolved.get("items"), resolved.get("additionalProperties")
     inner = next((one for one in below if isinstance(one, dict)), None)
     if inner is None:
-        return []
+        # Of several forms of a value one may be a group.
+        groups = [one for one in resolved.get("oneOf", ()) if "properties" in one]
+        if not groups or name in done:
+            return []
+        done.add(name)
+        return [(path, group) for group in groups]
     suffix = "[]" if "items" in resolved else ".NAME"
     return _groups_below(path + suffix, inner, schema, done)
 

@@ -6,23 +6,28 @@ It must not know files or tickets.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.mapping.catalogue import Action
+from bridge.mapping.catalogue import Action, OwnerFence
 from bridge.mapping.conditions import Condition
 from bridge.mapping.documents import Place
 from bridge.mapping.parameters import ParamSource
 from bridge.mapping.paths import Path
 from bridge.mapping.patterns import Pattern
 from bridge.models import (
+    ApprovalRule,
     DeviceKey,
     EventKind,
     IfSeveral,
     IfSomeMissing,
+    Layer,
+    Limit,
     MappingId,
     Mode,
     PortalName,
     Repeat,
+    SendAgain,
     SourceName,
     Visibility,
+    WriteBack,
 )
 
 
@@ -48,7 +53,11 @@ class PortalRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingRule:
-    """One mapping. `max_devices` and `max_age` are the tightest of catalogue, mapping and bridge."""
+    """One mapping. `max_devices` and `max_age` are the tightest of catalogue, mapping and bridge.
+
+    `max_devices_of` and `max_age_of` say whose; `limits` are those of all three, and each holds. `owner`
+    None: the devices may be anybody's.
+    """
 
     id: MappingId
     source: SourceName
@@ -59,8 +68,15 @@ class MappingRule:
     portal: PortalRule
     devices: DeviceRule
     params: tuple[ParamSource, ...]
+    owner: OwnerFence | None
     max_devices: int
+    max_devices_of: Layer
     max_age: timedelta
+    max_age_of: Layer
+    limits: tuple[Limit, ...]
+    approval: ApprovalRule | None
+    send_again: SendAgain | None
+    after: tuple[WriteBack, ...]
     mode: Mode
     visibility: Visibility
     intro: str | None

@@ -6,7 +6,7 @@ It must not know what a message is about.
 import difflib
 from collections.abc import Iterable
 
-_NAMED_AT_MOST = 15
+_NAMED_AT_MOST = 20
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

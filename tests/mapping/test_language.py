@@ -26,8 +26,8 @@ FAULTS = [
     ("version: 1\n", "version: 1\ntest: []\n", "2:1: unknown key 'test' (did you mean 'tests'?)"),
     ("devices:", "devcies:", "10:5: unknown key 'devcies' (did you mean 'devices'?)"),
     ("id: repair", "id: Repair Office", "3:9: 'Repair Office' is not a name of small letters, digits, '-' and '_'"),
-    ("id: repair", "name: x", "3:5: unknown key 'name' (known: action, comment, devices, events, id, limits, mode, owner, params, "
-     "portal, repeat, source, when)"),
+    ("id: repair", "name: x", "3:5: unknown key 'name' (known: action, after, approval, comment, devices, events, id, limits, mode, "
+     "params, portal, repeat, send_again, source, when)"),
     ("    action: repair-office\n", "", "3:5: this entry lacks the key 'action' (add it)"),
     ("source: jira", "source: jria", "4:13: unknown source 'jria' (did you mean 'jira'?)"),
     ("    source: jira\n", "", "3:5: mapping 'repair' lacks 'source' (add it, or to 'defaults')"),
@@ -316,44 +316,6 @@ def test_the_tightest_limit_wins(
     text = mapping + f"    limits: {{max_devices: {own}, max_age: 2d}}\n"
     rule = load_texts(text, context=limited).mappings[0]
     assert (rule.max_devices, rule.max_age) == (expected, timedelta(hours=24))
-
-
-@pytest.mark.parametrize(
-    ("good", "addition", "place", "said"),
-    [
-        ("mode: live", "mode: live\n    owner: itsm", "13:5", "owner"),
-        ("mode: live", "mode: live\n    limits: {per_hour: 5}", "13:14", "per_hour"),
-        ("mode: live", "mode: live\n    limits: {per_day: 5}", "13:14", "per_day"),
-        ("mode: live", "mode: live\n    limits: {devices_per_day: 5}", "13:14", "devices_per_day"),
-        ("mode: live", "mode: live\n    limits: {cooldown: 4h}", "13:14", "cooldown"),
-        ("fields.devices", "fields.devices\n      by: user", "12:7", "by: user"),
-        ("fields.devices", "fields.devices\n      if_too_many: approval", "12:7", "if_too_many: approval"),
-        ("mappings:", "defaults: {limits: {per_hour: 5}}\nmappings:", "2:21", "per_hour"),
-    ],
-)
-def test_l2_a_setting_that_is_not_enforced_is_told_and_its_mapping_is_shadow(
-    load_texts: Load, mapping: str, good: str, addition: str, place: str, said: str
-) -> None:
-    loaded = load_texts(mapping.replace(good, addition))
-    assert loaded.mappings[0].mode is Mode.SHADOW
-    assert loaded.unenforced == (
-        f"mappings/m1.yaml:{place}: '{said}' is not enforced by this version, "
-        "so nothing would run but in shadow (remove it)",
-    )
-
-
-def test_l2_an_action_that_needs_approval_runs_only_in_shadow(
-    load_texts: Load, mapping: str, catalogue: str
-) -> None:
-    actions = catalogue.replace("    max_devices: 5\n", "    max_devices: 5\n    approval: required\n")
-    loaded = load_texts(mapping, actions=actions)
-    assert loaded.mappings[0].mode is Mode.SHADOW
-    assert [problem.split(": ")[0] for problem in loaded.unenforced] == ["mappings/actions.yaml:11:5"]
-
-
-def test_l2_what_is_enforced_stays_live(load_texts: Load, mapping: str) -> None:
-    loaded = load_texts(mapping + "    limits: {max_devices: 1, max_age: 5m}\n")
-    assert (loaded.mappings[0].mode, loaded.unenforced) == (Mode.LIVE, ())
 
 
 def test_a_fence_for_every_name_is_none_and_any_other_is_kept(load_texts: Load, mapping: str) -> None:
