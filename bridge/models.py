@@ -23,7 +23,7 @@ as `refused`. A call is one Act request, unique by (run, part, attempt):
     planned -> intended -> answered | refused | not_sent | unknown
     unknown -> answered | refused (a late answer);  planned -> dropped (the run ended before its turn)
 
-A comment is a row of the outbox, unique by (run, occasion, n):
+A comment is a row of the outbox, unique by (run, occasion, n), and so is a change of the ticket after it:
 
     owed -> posting -> posted | owed (try again) | undeliverable
 """
@@ -220,6 +220,7 @@ class Occasion(StrEnum):
     DEAD = "dead"
     APPROVAL = "approval"
     APPROVED = "approved"
+    AFTER = "after"  # no comment: a change of the ticket that an outcome brings about
 
 
 class Tone(StrEnum):
@@ -595,6 +596,7 @@ class Unplannable:
     style: CommentStyle
     ticket: TicketRef
     problem: Problem
+    after: tuple[WriteBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -794,18 +796,26 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedComment:
-    """A comment as it enters the outbox: its text is final, in the ticket system's own form (rule T3)."""
+    """A comment as it enters the outbox: its text is final, in the ticket system's own form (rule T3).
+
+    `after` are the changes of the ticket that its mapping asks for; the one of the outcome that the run has
+    by then is owed with it.
+    """
 
     occasion: Occasion
     n: int
     marker: str
     text: str = field(repr=False)
     visibility: Visibility
+    after: tuple[WriteBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """A row of the outbox. `uncertain_until` is the latest end of a request whose answer was lost."""
+    """A row of the outbox. `uncertain_until` is the latest end of a request whose answer was lost.
+
+    With a `change` it is no comment: the ticket is to be changed so, and the text says it in words.
+    """
 
     id: int
     run: RunId
@@ -818,6 +828,8 @@ class Comment:
     uncertain_until: datetime | None
     posted_id: str | None
     reason: Reason | None
+    change: WriteBack | None = None
+    detail: str | None = None
 
 
 class PostFailure(StrEnum):

@@ -202,6 +202,8 @@ class Receiving:
             # What a mapping that is not live has to say is for those who are trying it out.
             visibility=result.style.visibility if live else Visibility.INTERNAL,
             report=report,
+            # Only a mapping that is live changes tickets.
+            after=result.after if live else (),
         )
 
 

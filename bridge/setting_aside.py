@@ -133,6 +133,7 @@ class SettingAside:
             n=n,
             visibility=run.plan.style.visibility,
             report=report,
+            after=run.plan.after,
         )
 
     def _end(

@@ -1,6 +1,6 @@
-"""Posts the comments that are owed: at least once, and so that they look posted once (T1 to T3).
+"""Posts the comments that are owed, so that they look posted once, and the changes after them (T1 to T3).
 
-It must not make a comment's words, nor decide that a comment is not needed.
+It must not make a comment's words, nor decide that a comment or a change is not needed.
 """
 
 import time
@@ -30,8 +30,10 @@ from bridge.models import (
     RunId,
     SessionId,
     Visibility,
+    WriteBack,
 )
 from bridge.ticketing import Exposed, TicketSystem
+from bridge.writing_back import write_back
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,8 @@ REQUEST_SECONDS = 30.0
 # The longest that posting one comment may take, the search before it included.
 POSTING = timedelta(seconds=120)
 SEARCH_PAGES = 20
+# Seconds for all requests of one change, which must be over before others may take its row.
+CHANGE_SECONDS = 90.0
 
 
 def owed(
@@ -51,8 +55,12 @@ def owed(
     n: int,
     visibility: Visibility,
     report: Report,
+    after: tuple[WriteBack, ...],
 ) -> OwedComment:
-    """Return a comment whose text is made and cut now, not when it is posted (T3)."""
+    """Return a comment whose text is made and cut now, not when it is posted (T3).
+
+    `after` is what the mapping wants changed in the ticket, by outcome.
+    """
     marker = comments.marker(run, delivery, occasion, n)
     return OwedComment(
         occasion=occasion,
@@ -60,6 +68,7 @@ def owed(
         marker=marker,
         text=system.dress(replace(report, marker=marker)),
         visibility=visibility,
+        after=after,
     )
 
 
@@ -80,10 +89,13 @@ class Telling:
         self._jitter = jitter
 
     def post(self, comment: Comment, session: SessionId) -> None:
-        """Post one claimed comment and record what came of it."""
+        """Post one claimed comment, or make one claimed change, and record what came of it."""
         source = self._connections().sources[comment.ticket.source]
         begun = time.monotonic()
         try:
+            if comment.change is not None:
+                self._change(source, comment, comment.change, session)
+                return
             if comment.uncertain_until is not None:
                 found = self._search(source, comment)
                 if isinstance(found, Exposed):
@@ -101,6 +113,10 @@ class Telling:
             self._send(source, comment, session)
         except LostOwnership:
             log.warning("comment.lost", run=comment.run, session=session)
+
+    def _change(self, source: Source, comment: Comment, change: WriteBack, session: SessionId) -> None:
+        tried = write_back(source, comment.ticket, change, seconds=CHANGE_SECONDS)
+        self._close(comment, session, tried.answer, uncertain=tried.uncertain)
 
     def _send(self, source: Source, comment: Comment, session: SessionId) -> None:
         request = source.system.comment_request(comment.ticket, comment.owed)
@@ -147,7 +163,12 @@ class Telling:
     ) -> None:
         if isinstance(answer, Posted):
             self._ledger.persist(outbox.posted, comment=comment, session=session, posted_id=answer.id)
-            log.info("comment.posted", run=comment.run, source=comment.ticket.source)
+            log.info(
+                "comment.posted",
+                run=comment.run,
+                source=comment.ticket.source,
+                occasion=comment.owed.occasion,
+            )
             return
         now = self._clock()
         again = retries.decide(
@@ -166,7 +187,12 @@ class Telling:
                 reason=answer.reason,
                 detail=answer.detail,
             )
-            log.error("comment.undeliverable", run=comment.run, reason=answer.reason)
+            log.error(
+                "comment.undeliverable",
+                run=comment.run,
+                reason=answer.reason,
+                occasion=comment.owed.occasion,
+            )
             return
         self._ledger.persist(
             outbox.try_later,
@@ -177,7 +203,13 @@ class Telling:
             detail=answer.detail,
             uncertain=uncertain,
         )
-        log.warning("comment.try_later", run=comment.run, reason=answer.reason, attempt=comment.attempt)
+        log.warning(
+            "comment.try_later",
+            run=comment.run,
+            reason=answer.reason,
+            attempt=comment.attempt,
+            occasion=comment.owed.occasion,
+        )
 
 
 def _may_stand(response: HttpResponse) -> bool:

@@ -124,6 +124,7 @@ class Undertaking:
                 n=len(left.calls),
                 visibility=run.plan.style.visibility,
                 report=report,
+                after=run.plan.after,
             )
             if self._ledger.write(
                 sessions.declare_unknown, run=run, reason=Reason.WORKER_LOST, comment=comment

@@ -186,4 +186,8 @@ def _comment_line(comment: Comment) -> str:
         state += f" as {comment.posted_id}"
     elif comment.reason is not None:
         state += f", {comment.reason} after {comment.attempt} tries"
+        # Of a change that was refused the ticket system's own words say what is to be mended.
+        state += f" ({comment.detail})" if comment.change and comment.detail else ""
+    if comment.change:
+        return f"change owed     {comment.owed.text}: {state}"
     return f"comment owed    {comment.owed.occasion} {comment.owed.n}, {comment.owed.visibility}: {state}"

@@ -28,6 +28,7 @@ from bridge.models import (
     SessionId,
     TicketRef,
     Visibility,
+    WriteBack,
 )
 
 PLAN: Final = TypeAdapter(Plan)
@@ -35,6 +36,7 @@ PART: Final = TypeAdapter(Part)
 RESULT: Final = TypeAdapter(CallResult)
 TICKET: Final = TypeAdapter(TicketRef)
 PERSON: Final = TypeAdapter(Person)
+CHANGE: Final = TypeAdapter(WriteBack)
 
 
 def to_text(adapter: TypeAdapter[Any], value: Any) -> str:
@@ -99,6 +101,8 @@ def comment_of(row: RowMapping) -> Comment:
         uncertain_until=row["uncertain_until"],
         posted_id=row["posted_id"],
         reason=_reason(row["reason"]),
+        change=CHANGE.validate_json(row["change"]) if row["change"] else None,
+        detail=row["detail"],
     )
 
 

@@ -1,19 +1,30 @@
-"""The comment outbox: what is owed to tickets, who is posting it, and what became of it (T1 to T3).
+"""The outbox: the comments and changes owed to tickets, who is at them, and what became of them (T1 to T3).
 
 It must not make or change a comment's text.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Update, and_, bindparam, case, or_, select, update
+from sqlalchemy import Update, and_, bindparam, case, func, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import TICKET, comment_of, to_text
-from bridge.ledger.tables import UNPOSTED, comments, is_in
+from bridge.ledger.codec import CHANGE, TICKET, comment_of, to_text
+from bridge.ledger.tables import UNPOSTED, comments, is_in, runs
 from bridge.ledger.waking import ring
-from bridge.models import Comment, CommentState, OwedComment, RunId, SessionId, SourceName, TicketRef
+from bridge.models import (
+    Comment,
+    CommentState,
+    Occasion,
+    OwedComment,
+    RunId,
+    SessionId,
+    SourceName,
+    TicketRef,
+    WriteBack,
+)
 
 
 def _claiming(*, skip_locked: bool) -> Update:
@@ -31,6 +42,8 @@ def _claiming(*, skip_locked: bool) -> Update:
             older.c.ticket_uid == comments.c.ticket_uid,
             is_in(older.c.state, *UNPOSTED),
             older.c.id < comments.c.id,
+            # A change that a ticket does not take yet keeps no comment back; a change waits for its comment.
+            or_(older.c.change.is_(None), comments.c.change.is_not(None)),
         )
         .exists()
     )
@@ -75,7 +88,32 @@ _CLAIM: Final = {"sqlite": _claiming(skip_locked=False), "postgresql": _claiming
 
 
 def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
-    """Add a comment in the transaction that owes it; return False where this one is owed already."""
+    """Add a comment in the transaction that owes it; return False where this one is owed already.
+
+    The run must have its new state by now: what is to be changed in the ticket after that outcome is owed
+    with the comment, behind it.
+    """
+    made = _add(tx, run, ticket, comment)
+    if made and comment.after:
+        state = tx.connection.execute(select(runs.c.state).where(runs.c.id == run)).scalar_one()
+        for change in (change for change in comment.after if change.outcome == state):
+            _owe_change(tx, run, ticket, comment, change)
+    ring(tx)
+    return made
+
+
+def _owe_change(tx: Tx, run: RunId, ticket: TicketRef, comment: OwedComment, change: WriteBack) -> None:
+    newest = select(func.max(comments.c.n)).where(
+        comments.c.run == run, comments.c.occasion == Occasion.AFTER
+    )
+    n = (tx.connection.execute(newest).scalar() or 0) + 1
+    row = replace(comment, occasion=Occasion.AFTER, n=n, marker="", text=in_words(change), after=())
+    _add(tx, run, ticket, row, change)
+
+
+def _add(
+    tx: Tx, run: RunId, ticket: TicketRef, comment: OwedComment, change: WriteBack | None = None
+) -> bool:
     made = tx.connection.execute(
         tx.insert(comments).on_conflict_do_nothing().returning(comments.c.id),
         {
@@ -88,20 +126,31 @@ def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
             "marker": comment.marker,
             "text": comment.text,
             "visibility": comment.visibility,
+            "change": to_text(CHANGE, change) if change else None,
             "state": CommentState.OWED,
             "attempt": 0,
             "owed_at": tx.now,
             "due_at": tx.now,
         },
     ).scalar()
-    ring(tx)
     return made is not None
+
+
+def in_words(change: WriteBack) -> str:
+    """Return a change as people read it in the story of a run."""
+    parts = (
+        ("label", change.label),
+        ("assigned to", change.assign_to),
+        ("group", change.assign_group),
+        ("state", change.state),
+    )
+    return ", ".join(f"{name} {wanted}" for name, wanted in parts if wanted)
 
 
 def claim_comments(
     tx: Tx, *, session: SessionId, limit: int, sources: tuple[SourceName, ...], lasting: timedelta
 ) -> tuple[Comment, ...]:
-    """Take due comments, only the oldest unposted one of each ticket, and mark them as posting (T1, T2).
+    """Take due comments and changes, the oldest of each ticket, and mark them as posting (T1, T2).
 
     `lasting` is the longest that the posting of one can take. One that is still being posted after that
     was left behind by its session: it is taken again, as one that may stand already.
@@ -131,7 +180,7 @@ def posted(tx: Tx, *, comment: Comment, session: SessionId, posted_id: str) -> N
         owner=None,
         reason=None,
     )
-    tx.count("comment", comment.ticket.source, CommentState.POSTED)
+    tx.count(_kind(comment), comment.ticket.source, CommentState.POSTED)
     _note(tx, comment, CommentState.POSTED, None)
 
 
@@ -177,7 +226,7 @@ def undeliverable(tx: Tx, *, comment: Comment, session: SessionId, reason: Reaso
         reason=reason,
         detail=detail,
     )
-    tx.count("comment", comment.ticket.source, CommentState.UNDELIVERABLE)
+    tx.count(_kind(comment), comment.ticket.source, CommentState.UNDELIVERABLE)
     _note(tx, comment, CommentState.UNDELIVERABLE, reason)
 
 
@@ -197,4 +246,8 @@ def _change(tx: Tx, comment: Comment, session: SessionId, **values: object) -> N
 
 
 def _note(tx: Tx, comment: Comment, state: CommentState, reason: Reason | None) -> None:
-    tx.note(run=comment.run, event=f"comment_{state}", detail=reason or comment.owed.occasion)
+    tx.note(run=comment.run, event=f"{_kind(comment)}_{state}", detail=reason or comment.owed.occasion)
+
+
+def _kind(comment: Comment) -> str:
+    return "change" if comment.change else "comment"

@@ -28,6 +28,7 @@ from bridge.models import (
     TicketEvent,
     TicketRef,
     WebhookRequest,
+    WriteBack,
 )
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ T = TypeVar("T")
 # What is read in several steps, each depending on the answers before it: it yields requests, is sent their
 # whole answers, and returns what they said. `fetching` carries it out; nothing is sent in here.
 Conversation: TypeAlias = Generator[HttpRequest, HttpResponse, T | NotRead]
+# The same for writing: what is not a GET may be carried out although its answer is lost.
+Changing: TypeAlias = Generator[HttpRequest, HttpResponse, Posted | NotPosted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +135,8 @@ class TicketSystem(Protocol):
 
         A comment that is found where customers see it, though it is internal, is Exposed as in read_comment.
         """
+        ...
+
+    def change_ticket(self, ticket: TicketRef, change: WriteBack) -> Changing:
+        """Look at a ticket and write only what it does not show yet; name what was written."""
         ...

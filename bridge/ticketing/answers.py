@@ -4,15 +4,19 @@ It must not decide when to try again; that is the outbox's business, which gets 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from bridge.errors import Reason
-from bridge.models import HttpResponse, Json, NotPosted, NotRead, PostFailure
+from bridge.models import HttpResponse, Json, NotPosted, NotRead, Posted, PostFailure
 from bridge.retries import read_retry_after
 from bridge.ticketing.foreign_text import one_line
 
 StatusTable: TypeAlias = Mapping[int, tuple[PostFailure, Reason]]
+
+# What is remembered of a change that the ticket showed already.
+NOTHING_TO_DO: Final = "nothing to do"
 
 _DETAIL_LENGTH: Final = 300
 
@@ -68,6 +72,19 @@ def nobody() -> NotRead:
 def incomplete(detail: str) -> NotRead:
     """Say that more was kept than is read, so that the rest is not known."""
     return NotRead(gone=False, reason=Reason.ANSWER_TOO_LARGE, detail=detail)
+
+
+def rejected(reason: Reason, detail: str) -> NotPosted:
+    """Say that something can never be written as it is wanted."""
+    return NotPosted(failure=PostFailure.PERMANENT, reason=reason, detail=detail)
+
+
+def closing(written: Sequence[str], refused: Sequence[NotPosted]) -> Posted | NotPosted:
+    """Return what a change in parts came to: what was written, or every refusal in one."""
+    if not refused:
+        return Posted(id=", ".join(written) or NOTHING_TO_DO)
+    later = next((each for each in refused if each.failure is PostFailure.LATER), refused[0])
+    return replace(later, detail="; ".join(each.detail for each in refused))
 
 
 def _by_class(status: int) -> tuple[PostFailure, Reason]:

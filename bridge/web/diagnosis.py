@@ -160,7 +160,8 @@ def _runs(figures: Figures) -> Iterator[Check]:
 
 def _comments(figures: Figures) -> Iterator[Check]:
     totals = _totals(figures, "comment")
-    lost = [each for each in totals if each.label == CommentState.UNDELIVERABLE]
+    closed = (*totals, *_totals(figures, "change"))
+    lost = [each for each in closed if each.label == CommentState.UNDELIVERABLE]
     yield _count("comments:undeliverable", figures.undeliverable, warns=_lately(figures.now, lost))
     for each in totals:
         if each.label == CommentState.POSTED:

@@ -26,6 +26,7 @@ _COUNTED = {
     "call": ("bridge_calls_total", "Act calls that ended.", ("portal", "result")),
     "engine": ("bridge_engine_answers_total", "Answers of single Engines.", ("portal", "code")),
     "comment": ("bridge_comments_total", "Comments that were closed.", ("source", "result")),
+    "change": ("bridge_ticket_changes_total", "Changes of tickets that were closed.", ("source", "result")),
 }
 _LAST_GOOD = {
     "call": ("bridge_last_good_call_timestamp_seconds", "The last answered Act call.", "portal"),
@@ -100,14 +101,14 @@ def _waiting(figures: Figures) -> Iterator[Metric]:
     yield _gauge(
         "bridge_deliveries_pending", "Deliveries that wait to be evaluated.", figures.pending_deliveries
     )
-    yield _gauge("bridge_comments_owed", "Comments that are not posted yet.", figures.comments_owed)
+    yield _gauge("bridge_comments_owed", "Comments and changes not written yet.", figures.comments_owed)
     yield _gauge(
         "bridge_comments_oldest_seconds",
         "How long the oldest owed comment has waited.",
         _seconds(figures.now, figures.oldest_owed),
     )
     yield _gauge(
-        "bridge_comments_undeliverable", "Comments that no ticket will ever take.", figures.undeliverable
+        "bridge_comments_undeliverable", "Comments and changes that no ticket took.", figures.undeliverable
     )
 
 

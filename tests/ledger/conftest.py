@@ -26,6 +26,7 @@ from bridge.models import (
     SessionId,
     SourceName,
     Visibility,
+    WriteBack,
 )
 
 MAIN = PortalName("main")
@@ -49,13 +50,19 @@ def make_delivery(clock: Any) -> Callable[..., Delivery]:
 
 @pytest.fixture
 def make_comment() -> Callable[..., OwedComment]:
-    def make(run: str, occasion: Occasion = Occasion.ANSWERED, n: int = 1) -> OwedComment:
+    def make(
+        run: str,
+        occasion: Occasion = Occasion.ANSWERED,
+        n: int = 1,
+        after: tuple[WriteBack, ...] = (),
+    ) -> OwedComment:
         return OwedComment(
             occasion=occasion,
             n=n,
             marker=f"bridge-{run}-{occasion}-{n}",
             text="text",
             visibility=Visibility.INTERNAL,
+            after=after,
         )
 
     return make

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import outbox, queries
-from bridge.models import CommentState, Occasion, RunId, SessionId, SourceName
+from bridge.models import CommentState, Occasion, RunId, RunState, SessionId, SourceName, WriteBack
 
 LASTING = timedelta(seconds=120)
 
@@ -133,3 +133,94 @@ def test_a_comment_is_owed_once_for_a_run_occasion_and_number(ledger, owe, make_
     again = {"run": RunId("r1"), "ticket": make_plan().ticket, "comment": make_comment("r1")}
     assert not ledger.write(outbox.owe, **again)
     assert ledger.write(outbox.owe, **{**again, "comment": make_comment("r1", Occasion.ANSWERED, 2)})
+
+
+# ── changes after a comment ──────────────────────────────────────────────────────────────────────────────
+
+RESOLVED = WriteBack(outcome=RunState.REFUSED, state="Waiting", assign_to="712020:bo", label="bridge")
+DONE = WriteBack(outcome=RunState.ANSWERED, state="Done")
+
+
+@pytest.fixture
+def refuse(accept, make_run, make_comment):
+    """Have a run end as refused on ticket SUP-1, whose mapping wants the ticket changed after that."""
+
+    def do(run="r1", after=(DONE, RESOLVED)):
+        comment = make_comment(run, Occasion.REFUSED, after=after)
+        accept(make_run(run, key=run, state=RunState.REFUSED, comment=comment))
+
+    return do
+
+
+def story(ledger, run="r1"):
+    return ledger.read(queries.run_story, run=RunId(run))
+
+
+def close(ledger, comment, session="s1"):
+    ledger.write(outbox.posted, comment=comment, session=SessionId(session), posted_id="1")
+
+
+def test_the_change_of_the_outcome_that_the_run_has_is_owed_with_its_comment(ledger, refuse):
+    refuse()
+    told, changed = story(ledger).comments
+    assert (told.owed.occasion, told.change) == (Occasion.REFUSED, None)
+    assert (changed.owed.occasion, changed.owed.n, changed.change) == (Occasion.AFTER, 1, RESOLVED)
+    assert changed.owed.text == "label bridge, assigned to 712020:bo, state Waiting"
+    assert changed.state is CommentState.OWED
+
+
+def test_a_comment_that_is_owed_already_owes_no_second_change(ledger, refuse, make_comment, make_plan):
+    refuse()
+    again = make_comment("r1", Occasion.REFUSED, after=(RESOLVED,))
+    assert not ledger.write(outbox.owe, run=RunId("r1"), ticket=make_plan().ticket, comment=again)
+    assert len(story(ledger).comments) == 2
+
+
+def test_an_outcome_that_comes_again_owes_its_change_again(ledger, refuse, make_comment, make_plan):
+    refuse()
+    again = make_comment("r1", Occasion.REFUSED, 2, after=(RESOLVED,))
+    assert ledger.write(outbox.owe, run=RunId("r1"), ticket=make_plan().ticket, comment=again)
+    assert [c.owed.n for c in story(ledger).comments if c.change] == [1, 2]
+
+
+def test_t2_a_change_waits_for_the_comments_before_it(ledger, refuse, claim_comments):
+    refuse()
+    (told,) = claim_comments()
+    assert told.change is None
+    assert claim_comments() == ()
+    close(ledger, told)
+    (changed,) = claim_comments()
+    assert changed.change == RESOLVED
+
+
+def test_t2_a_change_that_its_ticket_does_not_take_yet_keeps_no_comment_back(ledger, refuse, claim_comments):
+    refuse()
+    close(ledger, *claim_comments())
+    (changed,) = claim_comments()
+    refuse("r2")
+    (told,) = claim_comments()
+    assert (told.run, told.change) == ("r2", None)
+    close(ledger, told)
+    assert claim_comments() == ()  # changes of one ticket are made in their order
+    close(ledger, changed)
+    assert [(c.run, c.change) for c in claim_comments()] == [("r2", RESOLVED)]
+
+
+def test_changes_are_counted_apart_from_comments(ledger, refuse, claim_comments):
+    refuse()
+    close(ledger, *claim_comments())
+    (changed,) = claim_comments()
+    ledger.write(
+        outbox.undeliverable,
+        comment=changed,
+        session=SessionId("s1"),
+        reason=Reason.REJECTED,
+        detail="no transition",
+    )
+    figures = ledger.read(queries.figures)
+    totals = {(total.kind, total.label): total.count for total in figures.totals}
+    assert totals["comment", CommentState.POSTED] == 1
+    assert totals["change", CommentState.UNDELIVERABLE] == 1
+    assert figures.undeliverable == 1
+    assert story(ledger).comments[1].detail == "no transition"
+    assert "change_undeliverable" in [line.event for line in story(ledger).history]

@@ -139,6 +139,7 @@ comments = Table(
     Column("marker", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("visibility", String(16), nullable=False),
+    Column("change", Text),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("detail", Text),

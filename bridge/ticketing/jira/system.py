@@ -26,9 +26,10 @@ from bridge.models import (
     TicketEvent,
     TicketRef,
     WebhookRequest,
+    WriteBack,
 )
-from bridge.ticketing import ChangedTicket, Conversation, Exposed, proofs, strict_json
-from bridge.ticketing.jira import adf, approving, comments, reading, searching, webhook, wiki
+from bridge.ticketing import ChangedTicket, Changing, Conversation, Exposed, proofs, strict_json
+from bridge.ticketing.jira import adf, approving, changing, comments, reading, searching, webhook, wiki
 from bridge.ticketing.jira.config import JiraConfig
 
 
@@ -133,3 +134,7 @@ class Jira:
     ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
         """Say whether the marker stands on this page."""
         return comments.read_search(self.config, response, comment, start)
+
+    def change_ticket(self, ticket: TicketRef, change: WriteBack) -> Changing:
+        """Write what the ticket does not show yet."""
+        return changing.change_ticket(self.config, ticket, change)

@@ -26,9 +26,10 @@ from bridge.models import (
     TicketEvent,
     TicketRef,
     WebhookRequest,
+    WriteBack,
 )
-from bridge.ticketing import ChangedTicket, Conversation, Exposed, proofs, strict_json
-from bridge.ticketing.servicenow import approving, journal, note, reading, searching, webhook
+from bridge.ticketing import ChangedTicket, Changing, Conversation, Exposed, proofs, strict_json
+from bridge.ticketing.servicenow import approving, changing, journal, note, reading, searching, webhook
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 
 
@@ -132,3 +133,7 @@ class ServiceNow:
     ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
         """Say whether the note is there."""
         return journal.read_search(response, ticket, comment, start)
+
+    def change_ticket(self, ticket: TicketRef, change: WriteBack) -> Changing:
+        """Write what the ticket does not show yet."""
+        return changing.change_ticket(self.config, ticket, change)

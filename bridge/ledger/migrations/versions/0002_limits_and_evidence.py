@@ -21,6 +21,7 @@ def upgrade() -> None:
     """Add the columns and tables, and carry over what stands in the ledger."""
     _deliveries()
     _runs()
+    op.add_column("comments", sa.Column("change", sa.Text()))
     _pauses()
     _uses_and_trips()
     _approvals()
