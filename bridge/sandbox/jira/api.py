@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 
 from bridge.sandbox.jira import adf
-from bridge.sandbox.jira.site import Account, Deployment, Issue, JiraSite, StoredComment, stamp
+from bridge.sandbox.jira.past import with_issue
+from bridge.sandbox.jira.reception import account, find_issue, json_body, number_of, refuse_version
+from bridge.sandbox.jira.site import Deployment, Issue, JiraSite, StoredComment, stamp
 from bridge.sandbox.jira.writing import JiraError, check_property, read_draft, show, store
 
-_NO_ISSUE = "Issue does not exist or you do not have permission to see it."
 _PAGE = 100
 _ORDERS = {"created": False, "+created": False, "-created": True}
 _PERMISSIONS = ("BROWSE_PROJECTS", "ADD_COMMENTS", "EDIT_ISSUES", "DELETE_OWN_COMMENTS", "TRANSITION_ISSUES")
@@ -28,37 +29,6 @@ def routes(site: JiraSite, url: Callable[[], str]) -> Blueprint:
     return blueprint
 
 
-def account() -> Account:
-    """Return who sent the current request."""
-    signed_in: Account = g.account
-    return signed_in
-
-
-def json_body() -> Any:
-    """Return the JSON of a request, or refuse its type or text."""
-    if request.mimetype != "application/json":
-        raise JiraError(415, "Unsupported Media Type")
-    document = request.get_json(silent=True)
-    if document is None:
-        raise JiraError(400, "There was an error parsing JSON. Check that your request body is valid.")
-    return document
-
-
-def find_issue(site: JiraSite, key: str) -> Issue:
-    """Return an issue or refuse with 404."""
-    issue = site.issue(key)
-    if issue is None:
-        raise JiraError(404, _NO_ISSUE)
-    return issue
-
-
-def _version(version: int) -> int:
-    """Refuse an API version that the account's deployment does not have."""
-    if version not in {2, 3} or (version == 3 and account().deployment is Deployment.DATACENTER):
-        raise JiraError(404, "null for uri")
-    return version
-
-
 def _find_comment(site: JiraSite, issue: Issue | None, comment_id: str) -> StoredComment:
     comment = site.comment(comment_id)
     if comment is None or (issue is not None and comment.issue != issue.id):
@@ -66,15 +36,8 @@ def _find_comment(site: JiraSite, issue: Issue | None, comment_id: str) -> Store
     return comment
 
 
-def _number(name: str, default: int) -> int:
-    text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit()):
-        raise JiraError(400, f"{name} must be a number")
-    return int(text)
-
-
-def _expanded() -> bool:
-    return "properties" in request.args.get("expand", "").split(",")
+def _expanded(name: str = "properties") -> bool:
+    return name in request.args.get("expand", "").split(",")
 
 
 # ── comments ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,21 +52,21 @@ def _add_comment_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[], 
 
     @blueprint.post("/rest/api/<int:version>/issue/<key>/comment")
     def add(version: int, key: str) -> tuple[Response, int]:
-        _version(version)
+        refuse_version(version)
         issue = find_issue(site, key)
         comment = store(site, issue, account(), read_draft(json_body(), version, schema))
         return jsonify(shown(comment, version)), 201
 
     @blueprint.get("/rest/api/<int:version>/issue/<key>/comment")
     def page(version: int, key: str) -> Response:
-        _version(version)
+        refuse_version(version)
         order = request.args.get("orderBy", "created").replace(" ", "+")
         if order not in _ORDERS:
             raise JiraError(400, f"'{order}' is not a valid order")
         comments = site.comments_of(find_issue(site, key))
         if _ORDERS[order]:
             comments.reverse()
-        start, size = _number("startAt", 0), min(_number("maxResults", _PAGE), _PAGE)
+        start, size = number_of("startAt", 0), min(number_of("maxResults", _PAGE), _PAGE)
         some = comments[start : start + size]
         return jsonify(
             {
@@ -116,7 +79,7 @@ def _add_comment_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[], 
 
     @blueprint.post("/rest/api/<int:version>/comment/list")
     def by_ids(version: int) -> Response:
-        _version(version)
+        refuse_version(version)
         document = json_body()
         ids = document.get("ids") if isinstance(document, dict) else None
         if not isinstance(ids, list) or len(ids) > 1_000 or not all(type(id_) is int for id_ in ids):
@@ -128,13 +91,13 @@ def _add_comment_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[], 
 
     @blueprint.get("/rest/api/<int:version>/issue/<key>/comment/<comment_id>")
     def get(version: int, key: str, comment_id: str) -> Response:
-        _version(version)
+        refuse_version(version)
         comment = _find_comment(site, find_issue(site, key), comment_id)
         return jsonify(shown(comment, version, properties=_expanded()))
 
     @blueprint.delete("/rest/api/<int:version>/issue/<key>/comment/<comment_id>")
     def delete(version: int, key: str, comment_id: str) -> tuple[str, int]:
-        _version(version)
+        refuse_version(version)
         site.delete_comment(_find_comment(site, find_issue(site, key), comment_id).id)
         return "", 204
 
@@ -142,13 +105,13 @@ def _add_comment_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[], 
 def _add_property_routes(blueprint: Blueprint, site: JiraSite) -> None:
     @blueprint.get("/rest/api/<int:version>/comment/<comment_id>/properties")
     def property_keys(version: int, comment_id: str) -> Response:
-        _version(version)
+        refuse_version(version)
         comment = _find_comment(site, None, comment_id)
         return jsonify({"keys": [{"key": key} for key, _ in comment.properties]})
 
     @blueprint.get("/rest/api/<int:version>/comment/<comment_id>/properties/<key>")
     def get_property(version: int, comment_id: str, key: str) -> Response:
-        _version(version)
+        refuse_version(version)
         properties = dict(_find_comment(site, None, comment_id).properties)
         if key not in properties:
             raise JiraError(404, f"The property {key} does not exist.")
@@ -156,7 +119,7 @@ def _add_property_routes(blueprint: Blueprint, site: JiraSite) -> None:
 
     @blueprint.put("/rest/api/<int:version>/comment/<comment_id>/properties/<key>")
     def put_property(version: int, comment_id: str, key: str) -> tuple[str, int]:
-        _version(version)
+        refuse_version(version)
         comment = _find_comment(site, None, comment_id)
         value = json_body()
         check_property(key, value)
@@ -167,7 +130,7 @@ def _add_property_routes(blueprint: Blueprint, site: JiraSite) -> None:
 
     @blueprint.delete("/rest/api/<int:version>/comment/<comment_id>/properties/<key>")
     def delete_property(version: int, comment_id: str, key: str) -> tuple[str, int]:
-        _version(version)
+        refuse_version(version)
         comment = _find_comment(site, None, comment_id)
         kept = tuple((name, value) for name, value in comment.properties if name != key)
         if len(kept) == len(comment.properties):
@@ -182,12 +145,12 @@ def _add_property_routes(blueprint: Blueprint, site: JiraSite) -> None:
 def _add_platform_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[], str]) -> None:
     @blueprint.get("/rest/api/<int:version>/myself")
     def myself(version: int) -> Response:
-        _version(version)
+        refuse_version(version)
         return jsonify({"self": f"{url()}/rest/api/{version}/user"} | account().person)
 
     @blueprint.get("/rest/api/<int:version>/serverInfo")
     def server_info(version: int) -> Response:
-        _version(version)
+        refuse_version(version)
         cloud = account().deployment is Deployment.CLOUD
         return jsonify(
             {
@@ -201,18 +164,19 @@ def _add_platform_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[],
 
     @blueprint.get("/rest/api/<int:version>/issue/<key>")
     def issue(version: int, key: str) -> Response:
-        _version(version)
+        refuse_version(version)
         found = find_issue(site, key)
         address = f"{url()}/rest/api/{version}/issue/{found.id}"
         wanted = request.args.get("fields", "*all").split(",")
         fields = {
             n: v for n, v in found.fields.items() if n in wanted or {"*all", "*navigable"} & set(wanted)
         }
-        return jsonify({"id": found.id, "key": found.key, "self": address, "fields": fields})
+        past = {"changelog": with_issue(site, found, account().deployment)} if _expanded("changelog") else {}
+        return jsonify({"id": found.id, "key": found.key, "self": address, "fields": fields} | past)
 
     @blueprint.get("/rest/api/<int:version>/mypermissions")
     def my_permissions(version: int) -> Response:
-        _version(version)
+        refuse_version(version)
         wanted = [key for key in request.args.get("permissions", "").split(",") if key]
         if not wanted and account().deployment is Deployment.CLOUD:
             raise JiraError(400, "The 'permissions' query parameter is required.")

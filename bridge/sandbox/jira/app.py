@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from bridge.sandbox import control
 from bridge.sandbox.faults import FaultQueue
-from bridge.sandbox.jira import api, service_desk
+from bridge.sandbox.jira import api, approvals, past, people, search, service_desk
 from bridge.sandbox.jira.service_desk import ServiceDeskError
 from bridge.sandbox.jira.site import (
     PERSON,
@@ -27,7 +27,6 @@ from bridge.sandbox.jira.site import (
     account_of,
 )
 from bridge.sandbox.jira.webhooks import (
-    Flavour,
     Happening,
     Kind,
     Target,
@@ -51,6 +50,20 @@ class IssueOrder:
     fields: dict[str, Any]
     service_desk: bool = True
     open_for_comments: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOrder:
+    """A change by a person of which nobody is told; it enters the history, `seconds_ago` where it is old."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    key: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    changes: tuple[FieldChange, ...] = ()
+    comment: str = ""
+    actor: dict[str, Any] = field(default_factory=lambda: PERSON[Deployment.CLOUD])
+    seconds_ago: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,7 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
     """Return the simulated Jira, ready to be served; `url` is asked for its own address."""
     app = Flask(__name__)
     jira, faults, log = JiraSite(), FaultQueue(), RequestLog()
+    directory, asked = people.Directory(), approvals.Approvals()
     targets: list[Target] = []
 
     def tell_targets(issue: Issue, comment: StoredComment) -> None:
@@ -102,14 +116,22 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
 
     def reset() -> None:
         jira.reset()
+        directory.reset()
+        asked.reset()
         targets.clear()
         sender.clear()
 
     control.skip_spoilt_requests(app)
     _add_sign_in(app)
     app.register_blueprint(api.routes(jira, url))
+    app.register_blueprint(past.routes(jira, url))
+    app.register_blueprint(search.routes(jira, url))
+    app.register_blueprint(people.routes(directory, url))
     app.register_blueprint(service_desk.routes(jira))
+    app.register_blueprint(approvals.routes(jira, asked, url))
     _add_control(app, jira, targets)
+    people.add_control(app, directory)
+    approvals.add_control(app, jira, asked)
     _add_webhook_control(app, jira, sender, url)
     control.install(app, faults=faults, log=log, reset=reset)
     return Site(app=app, refusal=refusal, faults=faults, log=log)
@@ -144,6 +166,7 @@ def _add_sign_in(app: Flask) -> None:
 
 def _add_control(app: Flask, jira: JiraSite, targets: list[Target]) -> None:
     orders, registrations, behaviours = TypeAdapter(IssueOrder), TypeAdapter(Target), TypeAdapter(Behaviour)
+    changes = TypeAdapter(ChangeOrder)
 
     @app.put("/_sandbox/issues")
     def put_issue() -> Response:
@@ -167,6 +190,19 @@ def _add_control(app: Flask, jira: JiraSite, targets: list[Target]) -> None:
         jira.behaviour = control.read(behaviours)
         return jsonify(asdict(jira.behaviour))
 
+    @app.post("/_sandbox/changes")
+    def change() -> Response:
+        order = control.read(changes)
+        issue, change_id = jira.change_issue(
+            _issue(jira, order.key),
+            order.fields,
+            order.changes,
+            author=order.actor,
+            seconds_ago=order.seconds_ago,
+        )
+        comment = _persons_comment(order.comment, issue, order.actor, jira) if order.comment else None
+        return jsonify({"change_id": change_id, "comment_id": comment.id if comment else None})
+
     @app.get("/_sandbox/comments")
     def comments() -> Response:
         return jsonify([_witnessed(key, comment) for key, comment in jira.comments()])
@@ -178,12 +214,19 @@ def _add_webhook_control(app: Flask, jira: JiraSite, sender: Sender, url: Callab
     @app.post("/_sandbox/webhooks")
     def send() -> tuple[Response, int]:
         order = control.read(orders)
-        issue = jira.issue(order.key)
-        if issue is None:
-            raise control.ControlError(404, f"there is no issue {order.key}")
-        if order.fields:
-            issue = jira.update_issue(issue, order.fields)
-        happening = _happening(order, issue, jira)
+        issue = _issue(jira, order.key)
+        actor = order.actor or person_of(order.target.flavour)
+        change_id = None
+        if order.fields or order.changes:
+            issue, change_id = jira.change_issue(issue, order.fields, order.changes, author=actor)
+        happening = Happening(
+            kind=order.kind,
+            issue=issue,
+            actor=actor,
+            changes=order.changes,
+            change_id=change_id,
+            comment=_persons_comment(order.comment, issue, actor, jira) if order.comment else None,
+        )
         threads = sender.send(webhook(order.target, happening, url()), copies=order.copies)
         if order.wait:
             for thread in threads:
@@ -196,24 +239,17 @@ def _add_webhook_control(app: Flask, jira: JiraSite, sender: Sender, url: Callab
         return jsonify(sender.attempts())
 
 
-def _happening(order: WebhookOrder, issue: Issue, jira: JiraSite) -> Happening:
-    return Happening(
-        kind=order.kind,
-        issue=issue,
-        actor=order.actor or person_of(order.target.flavour),
-        changes=order.changes,
-        change_id=jira.next_id() if order.changes else None,
-        comment=_persons_comment(order, issue, jira) if order.comment else None,
-    )
+def _issue(jira: JiraSite, key: str) -> Issue:
+    issue = jira.issue(key)
+    if issue is None:
+        raise control.ControlError(404, f"there is no issue {key}")
+    return issue
 
 
-def _persons_comment(order: WebhookOrder, issue: Issue, jira: JiraSite) -> StoredComment:
-    cloud = order.target.flavour is not Flavour.DATACENTER
-    deployment = Deployment.CLOUD if cloud else Deployment.DATACENTER
-    author = Account(deployment=deployment, person=order.actor or PERSON[deployment])
-    return store(
-        jira, issue, author, Draft(body=order.comment, text=order.comment, properties=(), visibility=None)
-    )
+def _persons_comment(text: str, issue: Issue, author: dict[str, Any], jira: JiraSite) -> StoredComment:
+    deployment = Deployment.CLOUD if "accountId" in author else Deployment.DATACENTER
+    account = Account(deployment=deployment, person=author)
+    return store(jira, issue, account, Draft(body=text, text=text, properties=(), visibility=None))
 
 
 def _witnessed(key: str, comment: StoredComment) -> dict[str, Any]:

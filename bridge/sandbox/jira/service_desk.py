@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from bridge.sandbox.jira.api import account, json_body
-from bridge.sandbox.jira.site import JiraSite, StoredComment, stamp
+from bridge.sandbox.jira.reception import account, json_body
+from bridge.sandbox.jira.site import Issue, JiraSite, StoredComment, stamp
 from bridge.sandbox.jira.writing import MAX_TEXT
 
 
@@ -28,9 +28,7 @@ def routes(site: JiraSite) -> Blueprint:
 
     @blueprint.post("/rest/servicedeskapi/request/<key>/comment")
     def add(key: str) -> tuple[Response, int]:
-        issue = site.issue(key)
-        if issue is None or not issue.service_desk:
-            raise ServiceDeskError(404, "The issue is no request, or you may not see it")
+        issue = request_of(site, key)
         text, public = _read(json_body())
         if not issue.open_for_comments:
             raise ServiceDeskError(403, "You may not comment on this request")
@@ -55,6 +53,19 @@ def routes(site: JiraSite) -> Blueprint:
     return blueprint
 
 
+def request_of(site: JiraSite, key: str) -> Issue:
+    """Return an issue that is a request of a service desk, or refuse with 404."""
+    issue = site.issue(key)
+    if issue is None or not issue.service_desk:
+        raise ServiceDeskError(404, "The issue is no request, or you may not see it")
+    return issue
+
+
+def moment(at: datetime) -> dict[str, Any]:
+    """Return a time in every form that the service desk API gives it."""
+    return {"iso8601": stamp(at), "jira": stamp(at), "epochMillis": int(at.timestamp() * 1000)}
+
+
 def _read(document: Any) -> tuple[str, bool]:
     if not isinstance(document, dict) or not set(document) <= {"body", "public"}:
         raise ServiceDeskError(400, "Only body and public are allowed")
@@ -70,9 +81,5 @@ def _show(comment: StoredComment) -> dict[str, Any]:
         "body": comment.text,
         "public": not comment.internal,
         "author": comment.author.person,
-        "created": {
-            "iso8601": stamp(comment.created),
-            "jira": stamp(comment.created),
-            "epochMillis": int(comment.created.timestamp() * 1000),
-        },
+        "created": moment(comment.created),
     }

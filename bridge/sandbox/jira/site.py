@@ -1,4 +1,4 @@
-"""What the simulated Jira holds: accounts, issues, comments. Changes are announced to whoever listens.
+"""What the simulated Jira holds: accounts, issues, their past, comments. Comments are told to who listens.
 
 It must not speak HTTP.
 """
@@ -6,7 +6,7 @@ It must not speak HTTP.
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from threading import RLock
 from typing import Any
@@ -59,7 +59,7 @@ PERSON: dict[Deployment, dict[str, Any]] = {
     },
     Deployment.DATACENTER: {
         "name": "bo",
-        "key": "JIRAUSER10001",
+        "key": "JIRAUSER10002",
         "emailAddress": "bo@example.com",
         "displayName": "Bo Approver",
         "active": True,
@@ -104,6 +104,17 @@ class FieldChange:
     after_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """One entry of an issue's history: what one person changed at once."""
+
+    id: str
+    issue: str
+    author: dict[str, Any]
+    created: datetime
+    items: tuple[FieldChange, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Behaviour:
     """How this site behaves on demand: `drops_internal` makes every internal comment public, in silence."""
@@ -124,12 +135,14 @@ class JiraSite:
     _lock: RLock = field(default_factory=RLock)
     _issues: dict[str, Issue] = field(default_factory=dict)
     _comments: dict[str, StoredComment] = field(default_factory=dict)
+    _changes: list[StoredChange] = field(default_factory=list)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(10_001))
 
     def reset(self) -> None:
-        """Forget issues, comments and behaviour; listeners stay."""
+        """Forget issues, their past, comments and behaviour; listeners stay."""
         with self._lock:
             self._issues.clear()
+            self._changes.clear()
             self._comments.clear()
             self.behaviour = Behaviour()
 
@@ -144,7 +157,7 @@ class JiraSite:
             issue = Issue(
                 id=old.id if old else self.next_id(),
                 key=key,
-                fields=fields,
+                fields=_with_category(fields),
                 service_desk=service_desk,
                 open_for_comments=open_,
             )
@@ -165,12 +178,36 @@ class JiraSite:
         with self._lock:
             return next((i for i in self._issues.values() if key_or_id in {i.key, i.id}), None)
 
-    def update_issue(self, issue: Issue, fields: dict[str, Any]) -> Issue:
-        """Set some fields of an issue and its time of update."""
+    def issues(self) -> list[Issue]:
+        """Return every issue in the order of creation."""
         with self._lock:
-            updated = replace(issue, fields={**issue.fields, **fields, "updated": stamp(datetime.now(UTC))})
-            self._issues[issue.key] = updated
-            return updated
+            return list(self._issues.values())
+
+    def change_issue(
+        self,
+        issue: Issue,
+        fields: dict[str, Any],
+        items: tuple[FieldChange, ...],
+        *,
+        author: dict[str, Any],
+        seconds_ago: float = 0.0,
+    ) -> tuple[Issue, str | None]:
+        """Set some fields and the time of update; return the issue and the number of the history's entry."""
+        at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        with self._lock:
+            changed = _with_category({**issue.fields, **fields, "updated": stamp(at)})
+            self._issues[issue.key] = replace(issue, fields=changed)
+            if not items:
+                return self._issues[issue.key], None
+            change = StoredChange(id=self.next_id(), issue=issue.id, author=author, created=at, items=items)
+            self._changes.append(change)
+            return self._issues[issue.key], change.id
+
+    def changes_of(self, issue: Issue) -> list[StoredChange]:
+        """Return the history of an issue, oldest first."""
+        with self._lock:
+            theirs = [change for change in self._changes if change.issue == issue.id]
+            return sorted(theirs, key=lambda change: change.created)
 
     def add_comment(self, issue: Issue, comment: StoredComment) -> StoredComment | None:
         """Store a comment, or return None where the issue is full; listeners hear of it afterwards."""
@@ -180,6 +217,10 @@ class JiraSite:
             if self.behaviour.drops_internal:
                 comment = replace(comment, internal=False)
             self._comments[comment.id] = comment
+            current = self._issues.get(issue.key)
+            if current is not None:
+                told = {**current.fields, "updated": stamp(comment.created)}
+                self._issues[issue.key] = replace(current, fields=told)
         for listener in self.listeners:
             listener(issue, comment)
         return comment
@@ -210,6 +251,22 @@ class JiraSite:
         internal = internal_by(dict(properties))
         with self._lock:
             self._comments[comment.id] = replace(comment, properties=properties, internal=internal)
+
+
+_CATEGORIES = {
+    "new": ("open", "to do", "new", "waiting for support"),
+    "done": ("done", "closed", "resolved", "canceled", "declined"),
+}
+
+
+def _with_category(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields whose status says its category; one that is not known here is in progress."""
+    status = fields.get("status")
+    if not isinstance(status, dict) or "statusCategory" in status:
+        return fields
+    name = str(status.get("name", "")).lower()
+    key = next((key for key, names in _CATEGORIES.items() if name in names), "indeterminate")
+    return {**fields, "status": {**status, "statusCategory": {"key": key}}}
 
 
 def internal_by(properties: dict[str, Any]) -> bool:

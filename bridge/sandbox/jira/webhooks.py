@@ -151,19 +151,20 @@ def _issue(issue: Issue, base_url: str) -> dict[str, Any]:
 
 
 def _changelog(happening: Happening) -> dict[str, Any]:
-    items = [
-        {
-            "field": change.field,
-            "fieldId": change.field,
-            "fieldtype": "custom" if change.field.startswith("customfield_") else "jira",
-            "from": change.before_id,
-            "fromString": change.before,
-            "to": change.after_id,
-            "toString": change.after,
-        }
-        for change in happening.changes
-    ]
-    return {"id": happening.change_id, "items": items}
+    return {"id": happening.change_id, "items": [item(change) for change in happening.changes]}
+
+
+def item(change: FieldChange) -> dict[str, Any]:
+    """Return a changed field as a changelog shows it."""
+    return {
+        "field": change.field,
+        "fieldId": change.field,
+        "fieldtype": "custom" if change.field.startswith("customfield_") else "jira",
+        "from": change.before_id,
+        "fromString": change.before,
+        "to": change.after_id,
+        "toString": change.after,
+    }
 
 
 def _comment(comment: StoredComment, issue: Issue, base_url: str) -> dict[str, Any]:
