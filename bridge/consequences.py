@@ -7,9 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bridge import comments, retries
+from bridge.comments import second_sends
 from bridge.errors import Reason
 from bridge.ledger.sending import Next
 from bridge.models import Call, CallResult, CallState, Occasion, OwedComment, Plan, Report, Run, RunState
+from bridge.policy import too_old_at
+from bridge.sending_again import parts_to_send_again, times_sent_again
 
 # Answers that would be the same for every run of the portal, until a person has mended something (S6).
 PAUSING = frozenset({Reason.UNAUTHORIZED, Reason.NO_PERMISSION, Reason.NO_ENGINES_TO_TARGET})
@@ -52,7 +55,31 @@ def of_answer(
     if result.reason in PAUSING:
         # The same call stands ready; the next claim finds the portal paused and holds the run (S6).
         return Next(state=RunState.QUEUED, reason=result.reason, again=True, pause=plan.portal)
-    return _ending(run, plan, result, calls, owe)
+    return _second_send(run, plan, result, calls, now, owe) or _ending(run, plan, result, calls, owe)
+
+
+def _second_send(
+    run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...], now: datetime, owe: Owe
+) -> Next | None:
+    """Return the mapping's own second send to the Engines that missed the run; None where there is none.
+
+    An unknown part stops it (S7), and one that could only come too late is not promised.
+    """
+    rule, made = plan.send_again, times_sent_again(calls)
+    if rule is None or made >= rule.times or result.state is not CallState.ANSWERED:
+        return None
+    at = now + rule.wait
+    parts = parts_to_send_again(plan, calls)
+    if not parts or at > too_old_at(plan) or ended_state(calls) is not RunState.ANSWERED:
+        return None
+    report = second_sends.planned(run.id, plan, calls, parts, at=at, number=made + 1)
+    return Next(
+        state=RunState.QUEUED,
+        detail=f"second send {made + 1} of {rule.times}",
+        delay=rule.wait,
+        comment=owe(Occasion.ANSWERED, len(calls), report),
+        further=parts,
+    )
 
 
 def _ending(run: Run, plan: Plan, result: CallResult, calls: tuple[Call, ...], owe: Owe) -> Next:

@@ -8,10 +8,11 @@ States of a run:
     claimed  -> queued (worker died or gave back, no call made) | held | expired | refused | dead | sending
                 | cancelled (the ticket is closed or asks for something else now)
                 | answered, unknown (nothing more is sent of a run of which a part was)
-    sending  -> answered | refused | unknown | queued (the call is closed not_sent, or Nexthink said "later")
+    sending  -> answered | refused | unknown | queued (the call is closed not_sent, Nexthink said "later", or
+                the mapping has it sent again to the Engines that missed it)
     unknown  -> answered (late answer, or a person says so) | refused (the same, that it did not run)
                 | queued (a new attempt by a person, or it was found out that nothing was sent)
-    answered -> queued (a second send to the Engines that missed it, by a person or the mapping's own count)
+    answered -> queued (a second send to the Engines that missed it, by a person)
     held     -> queued (released, approved, or the limit's window allows) | cancelled | expired
                 | answered, unknown (cancelled or expired after a part was sent)
     refused, expired, cancelled, recorded, dead: ended, and answered too until somebody sends it again;
@@ -221,6 +222,7 @@ class Occasion(StrEnum):
     APPROVAL = "approval"
     APPROVED = "approved"
     AFTER = "after"  # no comment: a change of the ticket that an outcome brings about
+    AGAIN = "again"
 
 
 class Tone(StrEnum):

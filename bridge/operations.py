@@ -9,13 +9,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bridge import comments, consequences, scopes
+from bridge.comments import second_sends
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Ledger, Tx, pausing, people, sending, sessions, working
+from bridge.ledger import Ledger, Tx, again, pausing, people, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.mapping.language import MappingSet
-from bridge.models import Call, Occasion, Pause, PauseScope, Run, RunId, RunState
-from bridge.policy import GO, Ruling, Verdict
+from bridge.models import Call, Occasion, Part, Pause, PauseScope, Run, RunId, RunState
+from bridge.policy import GO, Ruling, Verdict, too_old_at
+from bridge.sending_again import parts_to_send_again
 from bridge.setting_aside import SettingAside, Trips
 
 
@@ -70,6 +72,30 @@ class Operations:
         seen = made if attempt is None else attempt
         self._ledger.write(people.resolve, run=run_id, attempt=seen, state=state, act=act, comment=comment)
         return state
+
+    def send_again(self, run_id: RunId, *, attempt: int, act: Act) -> tuple[Part, ...]:
+        """Send an answered run again to exactly the Engines that missed it; return what is planned.
+
+        `attempt` is how many requests had been made when the person looked (S9). Raises NotPossible where
+        no Engine missed it, the run is too old, or another attempt came between.
+        """
+        run, calls, _ = self._ledger.read(_seen, run=run_id)
+        if run.plan is None or run.state is not RunState.ANSWERED:
+            raise NotPossible(f"run {run_id} is {run.state}; only an answered run is sent again")
+        if self._clock() > too_old_at(run.plan):
+            raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not sent again")
+        parts = parts_to_send_again(run.plan, calls)
+        if not parts:
+            raise NotPossible(
+                f"run {run_id} was not missed by any Engine (sent again is what an Engine answered with "
+                "not_connected, or with timeout where the action is repeatable)"
+            )
+        report = second_sends.asked(run.id, run.plan, calls, parts, by=act.author, why=act.reason)
+        comment = self._aside.owed(run, Occasion.AGAIN, len(calls), report)
+        self._ledger.write(
+            again.send_again, run=run_id, attempt=attempt, parts=parts, act=act, comment=comment
+        )
+        return parts
 
     def cancel(self, run_id: RunId, *, act: Act) -> RunState:
         """Send nothing more of a run that waits; return what it became.

@@ -5,7 +5,18 @@ It must not hold rules of its own: each command calls a use case and shows what 
 
 import click
 
-from bridge.cli import acts, arrivals, configuration, explaining, files, health, pausing, processes, runs
+from bridge.cli import (
+    acts,
+    again,
+    arrivals,
+    configuration,
+    explaining,
+    files,
+    health,
+    pausing,
+    processes,
+    runs,
+)
 from bridge.cli.door import Door
 
 
@@ -20,6 +31,7 @@ from bridge.cli.door import Door
         arrivals.sample,
         runs.runs,
         acts.resolve,
+        again.send_again,
         acts.cancel,
         acts.release,
         pausing.pause,

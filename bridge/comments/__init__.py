@@ -67,6 +67,11 @@ def answered(run: RunId, plan: Plan, calls: tuple[Call, ...]) -> Report:
     return _answer(run, plan, calls, ())
 
 
+def answered_so_far(run: RunId, plan: Plan, calls: tuple[Call, ...], what_follows: str) -> Report:
+    """Tell what came of a run until now, and what is sent next."""
+    return _answer(run, plan, calls, (what_follows,))
+
+
 def late(run: RunId, plan: Plan, calls: tuple[Call, ...]) -> Report:
     """Tell an answer that came after the outcome had been called unknown."""
     return _answer(run, plan, calls, ("This answer came late: the outcome had been called unknown.",))

@@ -3,6 +3,7 @@
 It must not say whether one may be sent; the policy does.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +12,7 @@ from sqlalchemy import bindparam, update
 from bridge.ledger import Tx
 from bridge.ledger.codec import PART, to_text
 from bridge.ledger.tables import calls
+from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, Part, RunId
 
 # What was sent in these states may still arrive until its latest end (S4).
@@ -27,6 +29,13 @@ def may_begin(tx: Tx, standing: tuple[Call, ...]) -> datetime:
 def add_attempt(tx: Tx, *, call: Call) -> None:
     """Plan a further attempt of a part that is closed."""
     plan_call(tx, run=call.run, part=call.part, attempt=call.attempt + 1)
+
+
+def add_parts(tx: Tx, *, run: RunId, parts: Iterable[Part]) -> None:
+    """Plan a second send of each part: the content is the part's own, its attempt the next one."""
+    newest = {call.part.number: call.attempt for call in calls_of(tx, run=run)}
+    for part in parts:
+        plan_call(tx, run=run, part=part, attempt=newest[part.number] + 1)
 
 
 def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:

@@ -47,7 +47,7 @@ def resolve(
     made = attempts_made(tx, run=run)
     if made != attempt:
         raise NotPossible(f"run {run} is at attempt {made}, not {attempt} (look again, then decide)")
-    _move(tx, seen, (RunState.UNKNOWN,), state, act)
+    move(tx, seen, (RunState.UNKNOWN,), state, act)
     if state is RunState.QUEUED:
         for call in calls_of(tx, run=run):
             again = call.state in {CallState.UNKNOWN, CallState.NOT_SENT}
@@ -69,7 +69,7 @@ def cancel(tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comme
     seen = find_run(tx, run=run)
     if attempts_made(tx, run=run) != attempt:
         raise NotPossible(f"run {run} was sent meanwhile (look again, then decide)")
-    _move(tx, seen, (RunState.QUEUED, RunState.HELD), state, act)
+    move(tx, seen, (RunState.QUEUED, RunState.HELD), state, act)
     drop_planned(tx, run=run)
     owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
@@ -82,7 +82,7 @@ def release(tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act)
     seen = find_run(tx, run=run)
     if seen.state is RunState.HELD and seen.reason is not reason:
         raise NotPossible(f"run {run} is held for {seen.reason} by now (look again, then decide)")
-    _move(tx, seen, (RunState.HELD,), RunState.QUEUED, act)
+    move(tx, seen, (RunState.HELD,), RunState.QUEUED, act)
     if waive:
         tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=1))
 
@@ -128,7 +128,7 @@ def _release_all(tx: Tx, act: Act, condition: ColumnElement[bool]) -> int:
     held = tx.connection.execute(select(runs).where(runs.c.state == RunState.HELD, condition)).mappings()
     found = [run_of(row) for row in held]
     for run in found:
-        _move(tx, run, (RunState.HELD,), RunState.QUEUED, act)
+        move(tx, run, (RunState.HELD,), RunState.QUEUED, act)
     return len(found)
 
 
@@ -151,7 +151,8 @@ def _newest_of_part(tx: Tx, run: RunId, part: int) -> int:
     )
 
 
-def _move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: Act) -> None:
+def move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: Act) -> None:
+    """Change a run's state by a person's word; raise NotPossible where it is in none of the states before."""
     moved = tx.connection.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.state.in_(before))

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals, limits, pausing
-from bridge.ledger.attempts import add_attempt, drop_planned, may_begin, plan_call
+from bridge.ledger.attempts import add_attempt, add_parts, drop_planned, may_begin, plan_call
 from bridge.ledger.codec import RESULT, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, is_in, runs
@@ -61,6 +61,7 @@ class Next:
     delay: timedelta = timedelta()
     comment: OwedComment | None = None
     again: bool = False  # the same part gets a further planned attempt
+    further: tuple[Part, ...] = ()  # second sends, each a further planned attempt of its part
     pause: PortalName | None = None
 
 
@@ -122,9 +123,12 @@ def admit(
 
 
 def _frozen(standing: tuple[Call, ...]) -> tuple[Part, ...] | None:
-    """Return the parts that a run was split into, each once; None before they are known."""
-    parts = {call.part.number: call.part for call in standing}
-    return tuple(parts.values()) or None
+    """Return the parts that a run was split into, each once; None before they are known.
+
+    A second send goes to fewer Engines than its part; what was approved is the part.
+    """
+    parts = {call.part.number: call.part for call in reversed(standing)}
+    return tuple(reversed(parts.values())) or None
 
 
 def _usage(
@@ -221,6 +225,8 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
         raise LostOwnership(f"run {run.id} was taken over while its call was under way")
     if following.again:
         add_attempt(tx, call=call)
+    elif following.further:
+        add_parts(tx, run=run.id, parts=following.further)
     elif following.state in ENDED:
         drop_planned(tx, run=run.id)
     if following.pause is not None and following.reason is not None:

@@ -205,11 +205,11 @@ class OpenLedger:
         self.ledger.write(sending.answer, run=run, call=self.intend(run), result=result, following=following)
         return run.id
 
-    def answer(self, message: str = "") -> str:
-        """Let one Engine accept the waiting run."""
+    def answer(self, message: str = "", code: EngineCode = EngineCode.OK) -> str:
+        """Let one Engine accept the waiting run, or answer it with another code."""
         run = self.claimed()
         outcome = EngineOutcome(
-            engine=EngineUid("e" * 32), name="engine-1", code=EngineCode.OK, code_text="ok", message=message
+            engine=EngineUid("e" * 32), name="engine-1", code=code, code_text=code, message=message
         )
         result = CallResult(state=CallState.ANSWERED, outcomes=(outcome,), status=200)
         self.ledger.write(

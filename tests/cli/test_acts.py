@@ -5,6 +5,7 @@ import getpass
 import pytest
 
 from bridge.errors import Reason
+from bridge.models import EngineCode
 
 WHY = ("--reason", "looked into Nexthink")
 
@@ -73,6 +74,34 @@ def test_a_waiting_run_can_be_cancelled_and_one_that_was_sent_cannot(home, unkno
     home.run("cancel", waiting, *WHY)
     assert state(home, waiting) == "cancelled"
     assert "only a queued or held run can be cancelled" in home.run("cancel", unknown, *WHY, code=1).stderr
+
+
+def test_an_answered_run_is_sent_again_to_the_engine_that_missed_it(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        missed = ledger.answer(code=EngineCode.NOT_CONNECTED)
+    home.run("send-again", missed, *WHY, code=2)
+    stale = home.run("send-again", missed, "--attempt", "2", *WHY, code=1)
+    assert "is at attempt 1, not 2" in stale.stderr
+    said = home.run("send-again", missed, "--attempt", "1", *WHY).stdout
+    assert f"run {missed} is queued for 1 Engine(s): {'e' * 32}" in said
+    story = home.json("runs", "show", missed)
+    assert story["run"]["state"] == "queued"
+    assert story["history"][-1]["detail"] == "looked into Nexthink"
+    assert story["comments"][-1]["owed"]["occasion"] == "again"
+    assert (
+        "is queued; only an answered run"
+        in home.run("send-again", missed, "--attempt", "1", *WHY, code=1).stderr
+    )
+
+
+def test_a_run_that_no_engine_missed_is_not_sent_again(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        accepted = ledger.answer()
+    result = home.run("send-again", accepted, "--attempt", "1", *WHY, code=1)
+    assert "was not missed by any Engine" in result.stderr
+    assert state(home, accepted) == "answered"
 
 
 def test_a_held_run_is_released(home):
