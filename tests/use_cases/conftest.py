@@ -56,6 +56,7 @@ from bridge.transport import boot_clock
 from bridge.undertaking import Undertaking
 
 MAIN = PortalName("main")
+MANY_TRIPS = Trips(most=1_000, window=timedelta(hours=1))
 JIRA_SECRETS = json.dumps([known.JIRA_WEBHOOK_SECRET])
 
 
@@ -154,11 +155,11 @@ class House:
     connections: Connections
     make_plan: Callable[..., Plan]
     tickets: Callable[[str], TicketRef]
+    trips: Trips = MANY_TRIPS
     mapping_set: MappingSet | None = None
     noted: list[tuple[PortalName, CallResult]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    trips: Trips = field(default_factory=lambda: Trips(most=1_000, window=timedelta(hours=1)))
 
     def __post_init__(self) -> None:
         self.resolving = Resolving(connections=lambda: self.connections)
@@ -308,7 +309,7 @@ def house(
 ) -> Callable[..., House]:
     """Build a house, `over` another ledger if need be; keywords are settings without their BRIDGE_ prefix."""
 
-    def build(over: Ledger = ledger, **settings: str) -> House:
+    def build(over: Ledger = ledger, trips: Trips = MANY_TRIPS, **settings: str) -> House:
         given = {f"BRIDGE_{name}": value for name, value in settings.items()}
         return House(
             ledger=over,
@@ -316,6 +317,7 @@ def house(
             connections=connect(read_settings({**environ, **given})),
             make_plan=make_plan,
             tickets=tickets,
+            trips=trips,
         )
 
     return build
