@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.ledger import Ledger, accepting, queries
-from bridge.models import Layer, Limit, LimitKind, Plan, RunState
+from bridge.models import Layer, Limit, LimitKind, Plan, RunState, SourceName, TicketRef
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS, RUNS = 4, 40
@@ -77,7 +77,8 @@ def test_l1_four_workers_together_never_exceed_a_limit(
 ) -> None:
     clock.now = datetime.now(UTC)
     for number in range(RUNS):
-        plan = make_plan(limits=(limit,), occurred_at=clock.now)
+        ticket = TicketRef(source=SourceName("jira"), uid=str(number), key=f"SUP-{number}")
+        plan = make_plan(limits=(limit,), occurred_at=clock.now, ticket=ticket)
         accept(make_run(f"r{number}", plan=plan, key=f"changelog:{number}"))
     workers = [
         subprocess.Popen(
