@@ -18,6 +18,7 @@ from bridge.bootstrap.outside import Connecting, connect, system
 from bridge.checking import CheckResult, check
 from bridge.errors import ConfigurationError
 from bridge.fetching import Fetching
+from bridge.judging import Judging
 from bridge.ledger import Ledger
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import is_empty, migrate, require_schema
@@ -32,6 +33,7 @@ from bridge.models import (
     Layer,
     SourceName,
     TicketEvent,
+    Trust,
 )
 from bridge.operations import Operations
 from bridge.receiving import Receiving
@@ -51,6 +53,7 @@ class Bridge:
     settings: LiveSettings
     ledger: Ledger
     watching: Watching
+    judging: Judging
     receiving: Receiving
     resolving: Resolving
     fetching: Fetching
@@ -103,8 +106,7 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         connect=Connecting(live).changed,
         connections=connect(settings),
     )
-    receiving = Receiving(
-        ledger=ledger,
+    judging = Judging(
         connections=watching.connections,
         mapping_set=watching.mapping_set,
         accounts=watching.accounts,
@@ -116,7 +118,8 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         settings=live,
         ledger=ledger,
         watching=watching,
-        receiving=receiving,
+        judging=judging,
+        receiving=Receiving(ledger=ledger, connections=watching.connections, judging=judging, new_id=new_id),
         resolving=Resolving(connections=watching.connections),
         fetching=fetching,
         approving=Approving(ledger=ledger, fetching=fetching, accounts=watching.accounts, aside=aside),
@@ -142,6 +145,11 @@ def load_context(settings: Settings) -> LoadContext:
         portals=tuple(portal.name for portal in settings.portals),
         max_devices=settings.max_devices,
         max_age=settings.max_age,
+        without_history=frozenset(
+            source.name
+            for source in settings.sources
+            if source.believed is Trust.DOORBELL and not system(source).keeps_history
+        ),
         limits=bounds.limits(
             Layer.BRIDGE,
             per_hour=settings.per_hour,

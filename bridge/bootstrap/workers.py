@@ -39,7 +39,11 @@ def make_worker(bridge: Bridge) -> Worker:
         ledger=bridge.ledger,
         connections=connections,
         accounts=bridge.watching.accounts,
-        receiving=bridge.receiving,
+        judging=bridge.judging,
+        fetching=bridge.fetching,
+        clock=utc_now,
+        jitter=jitter,
+        max_age=settings.max_age,
     )
     keeping = Keeping(
         ledger=bridge.ledger,

@@ -64,6 +64,7 @@ def _variables(sources: Mapping[str, SourceKind], portals: tuple[str, ...]) -> d
                 "KIND": kind.value,
                 "BASE_URL": f"https://{kind}.example.com",
                 "VERIFY": "token",
+                "TRUST": "payload",
                 "SECRETS": f'["{_MADE_UP}"]',
                 "USERNAME": "bridge",
                 "PASSWORD": _MADE_UP,

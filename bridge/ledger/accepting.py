@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import func, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals
@@ -79,9 +79,21 @@ class Accepted:
     reason: Reason | None = None
 
 
-def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verdict | None) -> Accepted:
-    """Commit a delivery and the runs of its verdict; without a verdict it waits as pending (A1, A4)."""
-    if not delivery.timed and (first := _same_body(tx, delivery)) is not None:
+def accept(
+    tx: Tx,
+    *,
+    delivery_id: DeliveryId,
+    delivery: Delivery,
+    verdict: Verdict | None,
+    ticket: TicketRef | None = None,
+    ring: bool = False,
+) -> Accepted:
+    """Commit a delivery and the runs of its verdict; without a verdict it waits as pending (A1, A4).
+
+    `ticket` is what is read before it is judged. The body of a `ring` is no news, so the same body is no
+    repeat: each leads to a look at the ticket that begins after it, and finds there what is new.
+    """
+    if not delivery.timed and not ring and (first := _same_body(tx, delivery)) is not None:
         return Accepted(delivery=first, duplicate=True, runs=())
     row = {
         "id": delivery_id,
@@ -94,6 +106,7 @@ def accept(tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verd
         "payload": json.dumps(delivery.payload, separators=(",", ":")),
         "received_at": delivery.received_at,
         "due_at": tx.now,
+        **_ticket_columns(ticket),
         **_verdict_columns(verdict, tx.now),
     }
     made = tx.connection.execute(
@@ -129,13 +142,6 @@ def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, 
     return made
 
 
-def postpone(tx: Tx, *, delivery_id: DeliveryId, delay: timedelta) -> None:
-    """Look at a pending delivery again later."""
-    tx.connection.execute(
-        update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=tx.now + delay)
-    )
-
-
 def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
     tx.only_one(f"body:{delivery.digest}")
     first = tx.connection.execute(
@@ -148,6 +154,12 @@ def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
     return DeliveryId(first) if first else None
 
 
+def _ticket_columns(ticket: TicketRef | None) -> dict[str, object]:
+    if ticket is None:
+        return {}
+    return {"ticket_uid": ticket.uid, "ticket_key": ticket.key, "ticket": to_text(TICKET, ticket)}
+
+
 def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object]:
     if verdict is None:
         return {"state": DeliveryState.PENDING}
@@ -155,8 +167,7 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
         "state": DeliveryState.EVALUATED,
         "reason": verdict.reason,
         "detail": verdict.detail,
-        "ticket_uid": verdict.ticket.uid if verdict.ticket else None,
-        "ticket_key": verdict.ticket.key if verdict.ticket else None,
+        **_ticket_columns(verdict.ticket),
         "findings": json.dumps(verdict.findings),
         "mapping_set": verdict.mapping_set,
         "evaluated_at": now,
@@ -171,12 +182,12 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[Run
     made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
     if made:
         ring(tx)
-    served = {new.mapping: _served_by(tx, new) for new in ordered if new.id not in made}
+    served = {new.id: _served_by(tx, new) for new in ordered if new.id not in made}
     if not served:
         return made, verdict.reason
     findings = [
-        {**finding, "outcome": Outcome.ALREADY_SERVED, "run": served[finding["mapping"]]}
-        if finding["mapping"] in served
+        {**finding, "outcome": Outcome.ALREADY_SERVED, "run": served[finding["run"]]}
+        if finding["run"] in served
         else finding
         for finding in verdict.findings
     ]
@@ -266,28 +277,3 @@ def count_refusals(tx: Tx, counted: dict[tuple[SourceName, Reason], int]) -> Non
                 set_={"count": refused_webhooks.c.count + count, "last_at": tx.now},
             )
         )
-
-
-def pending(tx: Tx, *, limit: int) -> tuple[tuple[DeliveryId, Delivery], ...]:
-    """Return deliveries that wait for their evaluation, the oldest first (A4)."""
-    rows = tx.connection.execute(
-        select(deliveries)
-        .where(deliveries.c.state == DeliveryState.PENDING, deliveries.c.due_at <= tx.now)
-        .order_by(deliveries.c.due_at)
-        .limit(limit)
-    ).mappings()
-    return tuple((DeliveryId(row["id"]), delivery_of(row)) for row in rows)
-
-
-def delivery_of(row: RowMapping) -> Delivery:
-    """Return a row of `deliveries` as it was received."""
-    return Delivery(
-        source=SourceName(row["source"]),
-        key=row["key"],
-        digest=row["digest"],
-        timed=bool(row["timed"]),
-        signed=bool(row["signed"]),
-        recovered=bool(row["recovered"]),
-        payload=json.loads(row["payload"]),
-        received_at=row["received_at"],
-    )

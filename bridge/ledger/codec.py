@@ -3,6 +3,7 @@
 It must not run statements.
 """
 
+import json
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -15,6 +16,7 @@ from bridge.models import (
     CallState,
     Comment,
     CommentState,
+    Delivery,
     DeliveryId,
     MappingId,
     Occasion,
@@ -26,6 +28,7 @@ from bridge.models import (
     RunId,
     RunState,
     SessionId,
+    SourceName,
     TicketRef,
     Visibility,
     WriteBack,
@@ -64,6 +67,20 @@ def run_of(row: RowMapping) -> Run:
         ended_at=row["ended_at"],
         waived=bool(row["waived"]),
         replay_of=RunId(row["replay_of"]) if row["replay_of"] else None,
+    )
+
+
+def delivery_of(row: RowMapping) -> Delivery:
+    """Return a row of `deliveries` as it was received."""
+    return Delivery(
+        source=SourceName(row["source"]),
+        key=row["key"],
+        digest=row["digest"],
+        timed=bool(row["timed"]),
+        signed=bool(row["signed"]),
+        recovered=bool(row["recovered"]),
+        payload=json.loads(row["payload"]),
+        received_at=row["received_at"],
     )
 
 

@@ -11,8 +11,7 @@ from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
 from bridge.ledger import Tx, pausing
-from bridge.ledger.accepting import delivery_of
-from bridge.ledger.codec import comment_of, run_of
+from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.tables import (
     UNENDED,
     UNPOSTED,

@@ -26,6 +26,7 @@ from bridge.bootstrap import check_files, new_id, open_ledger
 from bridge.bootstrap.outside import connect
 from bridge.cli import main
 from bridge.errors import Reason
+from bridge.judging import Judging
 from bridge.ledger import Ledger, in_force, pausing, sending, sessions, working
 from bridge.ledger.sending import Next
 from bridge.ledger.working import Allowance
@@ -159,12 +160,14 @@ class OpenLedger:
             payload = just_now(json.loads((ROOT / "mappings" / "samples" / sample).read_text()))
         connections = connect(self.settings)
         mapping_set = check_files(self.settings).mapping_set
-        receiving = Receiving(
-            ledger=self.ledger,
+        judging = Judging(
             connections=lambda: connections,
             mapping_set=lambda: mapping_set,
             accounts=lambda: {SourceName(name): Person(id="bridge") for name in ("jira", "servicenow")},
             new_id=new_id,
+        )
+        receiving = Receiving(
+            ledger=self.ledger, connections=lambda: connections, judging=judging, new_id=new_id
         )
         body = json.dumps(payload).encode()
         headers = (("content-type", "application/json"), *proof(source, body))

@@ -1,11 +1,12 @@
 """Rules A1 to A3 and A5, on SQLite and PostgreSQL."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import Ledger, accepting, in_force, queries
+from bridge.ledger import Ledger, accepting, in_force, pending, queries
 from bridge.ledger.connecting import open_database
 from bridge.models import DeliveryId, RunState
 
@@ -85,16 +86,18 @@ def test_a3_an_announcement_that_loops_is_told_three_times_an_hour_at_most(
 
 def test_a4_a_pending_delivery_is_judged_once(ledger, make_delivery, make_run):
     ledger.write(accepting.accept, delivery_id=DeliveryId("d1"), delivery=make_delivery(), verdict=None)
-    ((delivery_id, delivery),) = ledger.read(accepting.pending, limit=10)
-    assert delivery == make_delivery()
+    source = make_delivery().source
+    assert ledger.read(pending.due_sources, sources=(source,)) == (source,)
+    (waiting,) = ledger.write(pending.take_pending, source=source, limit=10, lease=timedelta(minutes=1))
+    assert (waiting.delivery, waiting.ticket, waiting.tries) == (make_delivery(), None, 0)
     run = make_run("r1")
     verdict = accepting.Verdict(
         reason=None, detail=None, ticket=run.ticket, findings=[], mapping_set=None, runs=(run,)
     )
-    assert ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict) == ("r1",)
+    assert ledger.write(accepting.judge, delivery_id=waiting.id, verdict=verdict) == ("r1",)
     with pytest.raises(LostOwnership):
-        ledger.write(accepting.judge, delivery_id=delivery_id, verdict=verdict)
-    assert ledger.read(accepting.pending, limit=10) == ()
+        ledger.write(accepting.judge, delivery_id=waiting.id, verdict=verdict)
+    assert ledger.read(pending.due_sources, sources=(source,)) == ()
 
 
 def test_a5_the_set_in_force_is_a_row_that_an_older_set_can_come_back_to(ledger):

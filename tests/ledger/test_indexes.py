@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bridge.ledger import Tx, accepting, outbox, queries, sessions, working
+from bridge.ledger import Tx, outbox, pending, queries, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
 from bridge.ledger.working import Allowance
@@ -21,7 +21,8 @@ ASKED_OFTEN = [
         working.claim,
         OURS | {"allowances": (Allowance(portal=MAIN, runs=8),), "configured": (MAIN,)},
     ),
-    (accepting.pending, {"limit": 8}),
+    (pending.due_sources, {"sources": (SourceName("jira"),)}),
+    (pending.take_pending, {"source": SourceName("jira"), "limit": 8, "lease": timedelta(1)}),
     (sessions.take_back, {}),
     (sessions.bereaved, {}),
     (queries.figures, {}),

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import pytest
 from bridge import bootstrap
 from bridge.catching_up import CatchingUp
 from bridge.errors import Reason, WebhookRefused
+from bridge.fetching import Fetching
+from bridge.judging import Judging
 from bridge.ledger import in_force, queries
 from bridge.models import DeliveryState, Person, RunState, SourceName, WebhookRequest
 from bridge.receiving import Receipt, Receiving
@@ -38,11 +40,16 @@ class Door:
         self.mapping_set = mapping_set
         self.accounts: dict[SourceName, Person] = {SourceName("jira"): US}
         ids = count(1)
-        self.receiving = Receiving(
-            ledger=ledger,
+        self.judging = Judging(
             connections=lambda: house.connections,
             mapping_set=lambda: self.mapping_set,
             accounts=lambda: self.accounts,
+            new_id=lambda: f"{next(ids)}",
+        )
+        self.receiving = Receiving(
+            ledger=ledger,
+            connections=lambda: house.connections,
+            judging=self.judging,
             new_id=lambda: f"{next(ids)}",
         )
         self.identifiers = count(1)
@@ -210,7 +217,11 @@ def catch_up(door: Door, until: Callable[[], Any]) -> None:
         ledger=door.ledger,
         connections=lambda: door.house.connections,
         accounts=lambda: door.ledger.read(in_force.own_accounts),
-        receiving=door.receiving,
+        judging=door.judging,
+        fetching=Fetching(connections=lambda: door.house.connections),
+        clock=door.house.clock,
+        jitter=lambda: 0.0,
+        max_age=timedelta(hours=24),
     )
     thread = threading.Thread(target=catching_up.run, args=(stopping,))
     thread.start()

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,11 @@ import pytest
 from bridge.bootstrap import new_id
 from bridge.catching_up import CatchingUp
 from bridge.errors import Reason
+from bridge.fetching import Fetching
+from bridge.judging import Judging
 from bridge.ledger import in_force, queries
 from bridge.models import CallResult, CallState, DeviceKey, PortalName, RunState
 from bridge.portal_care import FAILURES, PROBE_SECONDS, PortalCare
-from bridge.receiving import Receiving
 from bridge.resolving import Later
 from bridge.sandbox import credentials as known
 from bridge.sandbox.client import NexthinkControl, wait_for
@@ -56,8 +57,7 @@ def work(clock: Any) -> Callable[..., Any]:
         portal_care = PortalCare(probe=probe_of(mine), monotonic=lambda: 0.0)
         mine.acting._noted = portal_care.note
         mine.acting._stopping = stopping.is_set
-        receiving = Receiving(
-            ledger=mine.ledger,
+        judging = Judging(
             connections=lambda: mine.connections,
             mapping_set=lambda: None,
             accounts=dict,
@@ -67,7 +67,11 @@ def work(clock: Any) -> Callable[..., Any]:
             ledger=mine.ledger,
             connections=lambda: mine.connections,
             accounts=lambda: mine.ledger.read(in_force.own_accounts),
-            receiving=receiving,
+            judging=judging,
+            fetching=Fetching(connections=lambda: mine.connections),
+            clock=mine.clock,
+            jitter=lambda: 0.0,
+            max_age=timedelta(hours=24),
         )
         worker = Worker(
             ledger=mine.ledger,

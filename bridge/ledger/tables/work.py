@@ -38,6 +38,7 @@ Index("ix_deliveries_source", deliveries.c.source, deliveries.c.received_at)
 Index("ix_deliveries_digest", deliveries.c.source, deliveries.c.digest, deliveries.c.received_at)
 Index(
     "ix_deliveries_pending",
+    deliveries.c.source,
     deliveries.c.due_at,
     sqlite_where=text("state = 'pending'"),
     postgresql_where=text("state = 'pending'"),

@@ -128,6 +128,8 @@ def _ticket(
         payload={"issue": {name: value for name, value in issue.content.items() if name != "changelog"}},
         closed=category == "done",
         created_at=moment_of_text(issue.fields.get("created")),
+        created_by=person(issue.fields.get("creator")),
+        updated_at=moment_of_text(issue.fields.get("updated")),
         history=tuple(
             sorted(
                 {entry.key: entry for entry in history if entry and entry.at >= since}.values(),

@@ -90,6 +90,9 @@ def fetch(config: ServiceNowConfig, ref: TicketRef, since: datetime) -> Conversa
         payload=_payload(ref, columns),
         closed=active == "false",
         created_at=moment(record.get("sys_created_on", NO_CELL).value),
+        created_by=_who(record, "sys_created_by"),
+        updated_at=moment(record.get("sys_updated_on", NO_CELL).value),
+        updated_by=_who(record, "sys_updated_by"),
         history=tuple(dataclasses.replace(entry, actor=known(entry.actor.login)) for entry in changes),
         comments=tuple((key, known(login), at) for key, login, at in notes),
         roles=_roles(record),
@@ -202,6 +205,11 @@ def _roles(record: Mapping[str, Cell]) -> tuple[tuple[str, Person], ...]:
         ("reporter", person(record, "opened_by") or Person()),
         ("assignee", person(record, "assigned_to") or Person()),
     )
+
+
+def _who(record: Mapping[str, Cell], column: str) -> Person | None:
+    login = text(record.get(column, NO_CELL).value)
+    return Person(login=login) if login else None
 
 
 def _payload(ref: TicketRef, columns: _Columns) -> Json:
