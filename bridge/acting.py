@@ -4,6 +4,7 @@ It must not send by itself; `dispatching` does, once nothing stands in the way.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +15,7 @@ from bridge.dispatching import Dispatching
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
 from bridge.ledger import Ledger, sending, sessions
 from bridge.mapping.language import MappingSet
-from bridge.mapping.withdrawing import withdrawn
+from bridge.mapping.withdrawing import narrowed
 from bridge.models import (
     Call,
     CallResult,
@@ -119,8 +120,9 @@ class Acting:
             self._aside.ruled_out(run, ruling, calls)
         else:
             parts = () if calls else self._parts(run, plan, portal)
-            if parts is not None and self._still_allowed(run, plan, parts, calls):
-                self._dispatching.send_all(run, plan, portal, parts, calls)
+            narrower = None if parts is None else self._narrowed(run, plan, parts, calls)
+            if parts is not None and narrower is not None:
+                self._dispatching.send_all(replace(run, plan=narrower), narrower, portal, parts, calls)
 
     def _parts(self, run: Run, plan: Plan, portal: Portal) -> tuple[Part, ...] | None:
         """Resolve a plan into its parts; None where the run ended or waits instead."""
@@ -133,14 +135,17 @@ class Acting:
             return None
         return split_into_parts(resolved, portal.config.max_devices_per_call)
 
-    def _still_allowed(self, run: Run, plan: Plan, parts: tuple[Part, ...], calls: tuple[Call, ...]) -> bool:
-        """Look at the rules once more, as they stand now; end a run that they do not allow any more."""
+    def _narrowed(
+        self, run: Run, plan: Plan, parts: tuple[Part, ...], calls: tuple[Call, ...]
+    ) -> Plan | None:
+        """Return the plan as the rules of now bound it; None where they ended the run."""
         frozen = parts or tuple(call.part for call in calls)
-        names = [device.name for part in frozen for device in part.devices if device.name]
-        problem = withdrawn(plan, names, self._mapping_set())
-        if problem is not None:
-            self._aside.refuse(run, problem, calls)
-        return problem is None
+        devices = {device.uid: device for part in frozen for device in part.devices}
+        narrower = narrowed(plan, tuple(devices.values()), self._mapping_set())
+        if isinstance(narrower, Problem):
+            self._aside.refuse(run, narrower, calls)
+            return None
+        return narrower
 
     def _wait(self, run: Run, plan: Plan, later: Later) -> None:
         if later.engine is None:

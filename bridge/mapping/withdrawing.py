@@ -1,35 +1,111 @@
 """Holds an accepted plan against the rules of this moment: what was frozen may only get narrower.
 
-It must not widen anything: a plan keeps its own fence, parameters and mode too.
+It must not widen anything: a plan keeps its own fence, parameters, limits and approval too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bridge.errors import Reason
+from bridge.mapping import parameters
+from bridge.mapping.catalogue import Action
 from bridge.mapping.fences import breach
 from bridge.mapping.language import MappingSet
-from bridge.models import Mode, Plan, Problem
+from bridge.mapping.rules import MappingRule
+from bridge.models import ApprovalRule, Device, Mode, Plan, Problem
+from bridge.policy import needs_approval
 
 
-def withdrawn(plan: Plan, names: Iterable[str], mapping_set: MappingSet | None) -> Problem | None:
-    """Say why a plan may not be sent any more; `names` are its devices as the Engines know them.
+def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet | None) -> Plan | Problem:
+    """Return a plan with the limits of now beside its own, or why it may not be sent any more.
 
-    The mapping must still be live, the action still have this UID on this portal, and every device be inside
-    the fence as it stands now. Without a mapping set in force nothing is held against it.
+    The mapping must still be live, the action still have this UID on this portal, and devices, parameters
+    and approval be what the rules of now would have asked for. `devices` are the resolved ones. Without a
+    mapping set in force nothing is held against the plan.
     """
-    if mapping_set is None or plan.mapping_set == mapping_set.hash:
-        return None
+    if mapping_set is None:
+        return plan
     rule = next((rule for rule in mapping_set.mappings if rule.id == plan.mapping), None)
+    if plan.mapping_set != mapping_set.hash:
+        problem = _withdrawn(plan, devices, rule, mapping_set)
+        if problem is not None:
+            return problem
+    if rule is None:
+        return plan
+    # The bridge's own limits are settings, so they may have changed without the files.
+    added = tuple(limit for limit in rule.limits if limit not in plan.limits)
+    return replace(plan, limits=(*plan.limits, *added)) if added else plan
+
+
+def _withdrawn(
+    plan: Plan, devices: Sequence[Device], rule: MappingRule | None, mapping_set: MappingSet
+) -> Problem | None:
     if rule is None or rule.mode is not Mode.LIVE:
         return _problem("mapping", f"the mapping '{plan.mapping}' is not live any more")
     action = mapping_set.catalogue.actions.get(plan.action)
     if action is None or (plan.portal, plan.remote_action_uid) not in action.uids:
         return _problem("action", f"the action '{plan.action}' is not in the catalogue any more as it was")
-    for name in names:
-        why = breach(action.fence, name)
+    for why in (
+        _outside(action, devices),
+        _too_many(rule, devices),
+        _not_theirs(plan, rule),
+        _not_allowed(plan, action),
+        _not_approved_so(plan, rule, len(devices)),
+    ):
         if why is not None:
-            return _problem("devices", f"{name}: {why}")
+            return why
     return None
+
+
+def _outside(action: Action, devices: Iterable[Device]) -> Problem | None:
+    for device in devices:
+        why = None if device.name is None else breach(action.fence, device.name)
+        if why is not None:
+            return _problem("devices", f"{device.name}: {why}")
+    return None
+
+
+def _too_many(rule: MappingRule, devices: Sequence[Device]) -> Problem | None:
+    if len(devices) <= rule.max_devices:
+        return None
+    return _problem("devices", f"it is for {len(devices)} devices, and {rule.max_devices} are allowed now")
+
+
+def _not_theirs(plan: Plan, rule: MappingRule) -> Problem | None:
+    """Say whether whose device it has to be is asked more strictly now than when it was looked up."""
+    if rule.owner is None:
+        return None
+    user, owner = plan.user, rule.owner
+    if user is None:
+        return _problem("devices", "the action is only for devices of the ticket's person now")
+    if owner.domain not in (None, user.domain) or user.used_within > owner.used_within:
+        return _problem("devices", "whose devices the action may reach has become narrower")
+    return None
+
+
+def _not_allowed(plan: Plan, action: Action) -> Problem | None:
+    for name, value in plan.params:
+        rule = action.param(name)
+        if rule is None or parameters.refusal(rule, value) is not None:
+            return _problem(name, f"the catalogue does not allow this value of '{name}' any more")
+    return None
+
+
+def _not_approved_so(plan: Plan, rule: MappingRule, devices: int) -> Problem | None:
+    """Say whether an approval is needed now that was not asked for, or was asked for in another way."""
+    if rule.approval is None or devices <= rule.approval.above:
+        return None
+    if not needs_approval(plan, devices):
+        return _problem("approval", "it needs approval now, which was not asked for when the ticket changed")
+    assert plan.approval is not None
+    asked, wanted = _way(plan.approval), _way(rule.approval)
+    if asked != wanted or plan.approval.expires > rule.approval.expires:
+        return _problem("approval", "who may approve it, or how, has changed since it was asked for")
+    return None
+
+
+def _way(rule: ApprovalRule) -> tuple[object, ...]:
+    return rule.field, rule.becomes, rule.system, frozenset(rule.not_by), rule.by_group
 
 
 def _problem(place: str, detail: str) -> Problem:

@@ -133,6 +133,7 @@ def loaded(change):
             "not in the catalogue any more as it was",
         ),
         (lambda text: text.replace("WS-VIP-", "WS-ABC-"), "never for devices that match"),
+        (lambda text: text.replace("    repeatable: false", "    approval: required"), "needs approval now"),
     ],
 )
 def test_a_run_that_waits_is_held_against_the_rules_of_this_moment(house, nexthink, change, said):
@@ -147,3 +148,16 @@ def test_a_run_that_waits_is_held_against_the_rules_of_this_moment(house, nexthi
     assert (story.state, story.reason) == (RunState.REFUSED, Reason.WITHDRAWN)
     assert said in story.detail
     assert sent(nexthink) == []
+
+
+def test_l1_a_limit_that_is_set_while_a_run_waits_holds_for_it(house, nexthink):
+    mine = house()
+    mapping = MappingId("office-repair-when-approved")
+    first, second = mine.ask(mapping=mapping), mine.ask(mapping=mapping)
+    tighter = loaded(lambda text: text.replace("      max_age: 30m", "      max_age: 30m\n      per_hour: 1"))
+    mine.mapping_set = replace(tighter, hash="1" * 64)
+    mine.work()
+    assert mine.state(first) is RunState.ANSWERED
+    story = mine.story(second).run
+    assert (story.state, story.reason, story.detail) == (RunState.HELD, Reason.OVER_LIMIT, "per_hour")
+    assert len(sent(nexthink)) == 1
