@@ -1,26 +1,98 @@
-"""Configured sources, a report, and samples, for the tests of every ticket system."""
+"""Configured sources, a report, and samples, for the tests of every ticket system; desks in the sandbox."""
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge.fetching import converse
 from bridge.models import (
     Delivery,
     EngineRow,
+    HttpRequest,
+    HttpResponse,
     Json,
+    MorePages,
+    NotPosted,
     Occasion,
     OwedComment,
+    Posted,
     Report,
     SourceName,
+    TicketRef,
     Tone,
     Visibility,
 )
+from bridge.sandbox import credentials as known
+from bridge.sandbox.client import TicketControl
+from bridge.sandbox.running import Sandbox
+from bridge.sandbox.scenario import jira_fields, servicenow_columns
+from bridge.ticketing import Conversation, Exposed, TicketSystem
+from bridge.ticketing.jira import Jira, JiraConfig
+from bridge.ticketing.proofs import HmacProof, StandardProof
+from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
+from bridge.transport import Transport
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 MARKER = "bridge-01hx9-answered-1"
+
+JIRA: dict[str, dict[str, Any]] = {
+    "cloud": {"username": known.JIRA_CLOUD_USERNAME, "token": known.JIRA_CLOUD_TOKEN},
+    "cloud, jsm route": {
+        "username": known.JIRA_CLOUD_USERNAME,
+        "token": known.JIRA_CLOUD_TOKEN,
+        "internal_comments": "jsm",
+    },
+    "data center, token": {"deployment": "datacenter", "token": known.JIRA_DATACENTER_TOKEN},
+    "data center, password": {
+        "deployment": "datacenter",
+        "username": known.JIRA_DATACENTER_USERNAME,
+        "password": known.JIRA_DATACENTER_PASSWORD,
+    },
+}
+SERVICENOW: dict[str, dict[str, Any]] = {
+    "servicenow": {"username": known.SERVICENOW_USERNAME, "password": known.SERVICENOW_PASSWORD},
+    "servicenow, token": {"account": known.SERVICENOW_USERNAME, "token": known.SERVICENOW_TOKEN},
+    "servicenow, key": {
+        "account": known.SERVICENOW_USERNAME,
+        "token": known.SERVICENOW_API_KEY,
+        "api_key_header": True,
+        "code_tags": False,
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Desk:
+    """A ticket system, one ticket of it, and a line to it."""
+
+    system: TicketSystem
+    ticket: TicketRef
+    control: TicketControl
+    transport: Transport
+
+    def ask(self, request: HttpRequest | None) -> HttpResponse:
+        assert request is not None
+        response = self.transport.send(request, deadline=10)
+        assert isinstance(response, HttpResponse), response
+        return response
+
+    def post(self, comment: OwedComment) -> Posted | Exposed | NotPosted:
+        return self.system.read_comment(self.ask(self.system.comment_request(self.ticket, comment)), comment)
+
+    def find(self, comment: OwedComment) -> Any:
+        found: Any = MorePages(start=0)
+        while isinstance(found, MorePages):
+            request = self.system.search_request(self.ticket, comment, found.start)
+            found = self.system.read_search(self.ask(request), self.ticket, comment, found.start)
+        return found
+
+    def read(self, conversation: Conversation[Any]) -> Any:
+        return converse(self.transport, conversation, seconds=10)
 
 
 @pytest.fixture
@@ -68,3 +140,55 @@ def owed() -> Callable[..., OwedComment]:
         return OwedComment(occasion=Occasion.ANSWERED, n=1, marker=MARKER, text=text, visibility=visibility)
 
     return make
+
+
+# ── the sandbox ──
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(params=[*JIRA, *SERVICENOW])
+def desk(request: pytest.FixtureRequest, sandbox: Sandbox) -> Desk:
+    """Return every kind of ticket system in turn."""
+    name = request.param
+    return jira_desk(sandbox, JIRA[name]) if name in JIRA else servicenow_desk(sandbox, SERVICENOW[name])
+
+
+@pytest.fixture
+def jira_at(sandbox: Sandbox) -> Callable[..., Desk]:
+    """Return the Jira of a name, with further options."""
+    return lambda name, **options: jira_desk(sandbox, JIRA[name] | options)
+
+
+@pytest.fixture
+def servicenow_at(sandbox: Sandbox) -> Callable[..., Desk]:
+    return lambda **options: servicenow_desk(sandbox, SERVICENOW["servicenow"] | options)
+
+
+def jira_desk(sandbox: Sandbox, options: dict[str, Any]) -> Desk:
+    control = TicketControl(url=sandbox.jira_url)
+    control.reset()
+    fields = jira_fields(devices=("WS-ABC-12345",), status="Open", summary="A summary", labels=())
+    issue = control.call("PUT", "issues", {"key": "SUP-101", "fields": fields})
+    proof = HmacProof(secrets=(known.JIRA_WEBHOOK_SECRET,))
+    config = JiraConfig(source=SourceName("jira"), base_url=sandbox.jira_url, proof=proof, **options)
+    ticket = TicketRef(source=SourceName("jira"), uid=str(issue["id"]), key="SUP-101")
+    return Desk(Jira(config), ticket, control, Transport(ca_file=None))
+
+
+def servicenow_desk(sandbox: Sandbox, options: dict[str, Any]) -> Desk:
+    control = TicketControl(url=sandbox.servicenow_url)
+    control.reset()
+    columns = servicenow_columns(
+        number="INC0010001", device="WS-ABC-12345", state=("1", "New"), summary="A summary", table="incident"
+    )
+    record = control.call("PUT", "records", {"table": "incident", "columns": columns})
+    proof = StandardProof(secrets=(known.SERVICENOW_WEBHOOK_SECRET,))
+    source = SourceName("servicenow")
+    config = ServiceNowConfig(source=source, base_url=sandbox.servicenow_url, proof=proof, **options)
+    ticket = TicketRef(source=source, uid=record["sys_id"], key="INC0010001", table="incident")
+    return Desk(ServiceNow(config), ticket, control, Transport(ca_file=None))

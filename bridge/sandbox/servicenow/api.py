@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, request
 
 from bridge.sandbox.servicenow.querying import Display, Shape, select, show
-from bridge.sandbox.servicenow.records import Instance, Record, Value
+from bridge.sandbox.servicenow.records import KEPT, Instance, Record, Value
 
 _LIMIT = 10_000
 _RESOLVED = {"6", "7"}
@@ -36,8 +36,8 @@ def routes(instance: Instance, url: Callable[[], str], written: Written) -> Blue
     def rows(table: str) -> Response:
         _check_headers()
         _check_table(instance, table)
-        hidden = table == "sys_journal_field" and instance.behaviour.journal_hidden
-        found = [] if hidden else select(instance.rows(table), request.args.get("sysparm_query", ""))
+        every = [] if instance.is_hidden(table) else instance.rows(table)
+        found = select(every, request.args.get("sysparm_query", ""), instance)
         start, limit = _number("sysparm_offset", 0), _number("sysparm_limit", _LIMIT)
         shape = _shape(url())
         answer = jsonify({"result": [show(row, instance, shape) for row in found[start : start + limit]]})
@@ -101,7 +101,7 @@ def _text(value: object) -> str:
 
 
 def _check_write(instance: Instance, record: Record, fields: dict[str, str]) -> None:
-    if instance.behaviour.writes_forbidden or record.table in {"sys_user", "sys_journal_field"}:
+    if instance.behaviour.writes_forbidden or record.table in KEPT:
         raise TableError(403, "Operation Failed", "ACL Exception Update Failed due to security constraints")
     resolves = record.table == "incident" and fields.get("state") in _RESOLVED
     if resolves and not all(fields.get(n) or record.text(n) for n in ("close_code", "close_notes")):

@@ -16,7 +16,7 @@ from bridge.sandbox import credentials as known
 from bridge.sandbox.faults import FaultQueue
 from bridge.sandbox.misbehaving import JSON, Reply, proxy_page
 from bridge.sandbox.sending import Sender
-from bridge.sandbox.servicenow import api
+from bridge.sandbox.servicenow import api, people
 from bridge.sandbox.servicenow.api import TableError
 from bridge.sandbox.servicenow.records import Behaviour, Instance, Record, Value, plain
 from bridge.sandbox.servicenow.webhooks import Happening, Operation, Target, moment, update_of, webhook
@@ -48,6 +48,19 @@ class RecordOrder:
     table: str
     columns: dict[str, Column]
     by: str = "bo.agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOrder:
+    """An update by a person of which nobody is told; `seconds_ago` makes it an old one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    table: str
+    number: str
+    columns: dict[str, Column]
+    by: str = "bo.agent"
+    seconds_ago: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,7 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
     _add_sign_in(app)
     app.register_blueprint(api.routes(instance, url, tell_targets))
     _add_control(app, instance, targets)
+    people.add_control(app, instance)
     _add_webhook_control(app, instance, sender, url)
     control.install(app, faults=faults, log=log, reset=reset)
     return Site(app=app, refusal=refusal, faults=faults, log=log)
@@ -140,6 +154,7 @@ def _add_sign_in(app: Flask) -> None:
 
 def _add_control(app: Flask, instance: Instance, targets: list[Target]) -> None:
     orders, registrations, behaviours = TypeAdapter(RecordOrder), TypeAdapter(Target), TypeAdapter(Behaviour)
+    changes = TypeAdapter(ChangeOrder)
 
     @app.put("/_sandbox/records")
     def put_record() -> Response:
@@ -162,6 +177,14 @@ def _add_control(app: Flask, instance: Instance, targets: list[Target]) -> None:
         instance.behaviour = control.read(behaviours)
         return jsonify(asdict(instance.behaviour))
 
+    @app.post("/_sandbox/changes")
+    def change() -> Response:
+        order = control.read(changes)
+        record = _record(instance, order.table, order.number)
+        columns = {name: column.read() for name, column in order.columns.items()}
+        after = instance.update(record, columns, by=order.by, seconds_ago=order.seconds_ago)
+        return jsonify({"sys_id": after.sys_id, "sys_mod_count": after.text("sys_mod_count")})
+
     @app.get("/_sandbox/comments")
     def comments() -> Response:
         return jsonify([_witnessed(entry, instance) for entry in instance.rows("sys_journal_field")])
@@ -173,9 +196,7 @@ def _add_webhook_control(app: Flask, instance: Instance, sender: Sender, url: Ca
     @app.post("/_sandbox/webhooks")
     def send() -> tuple[Response, int]:
         order = control.read(orders)
-        record = instance.by_number(order.table, order.number)
-        if record is None:
-            raise control.ControlError(404, f"there is no {order.table} {order.number}")
+        record = _record(instance, order.table, order.number)
         happening = _happening(order, record, instance)
         request_ = webhook(order.target, happening, url(), at=moment(seconds_ago=order.seconds_ago))
         threads = sender.send(request_, copies=order.copies)
@@ -188,6 +209,13 @@ def _add_webhook_control(app: Flask, instance: Instance, sender: Sender, url: Ca
     @app.get("/_sandbox/deliveries")
     def deliveries() -> Response:
         return jsonify(sender.attempts())
+
+
+def _record(instance: Instance, table: str, number: str) -> Record:
+    record = instance.by_number(table, number)
+    if record is None:
+        raise control.ControlError(404, f"there is no {table} {number}")
+    return record
 
 
 def _happening(order: WebhookOrder, record: Record, instance: Instance) -> Happening:

@@ -1,4 +1,4 @@
-"""What the simulated instance holds: records with values and display values, and the journal.
+"""What the simulated instance holds: records with values and display values, the journal, and every change.
 
 It must not speak HTTP, and must not decide who may see what.
 """
@@ -6,7 +6,7 @@ It must not speak HTTP, and must not decide who may see what.
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,13 @@ from bridge.sandbox import credentials as known
 
 JOURNAL = ("work_notes", "comments")
 TABLES = ("incident", "sc_request", "sc_req_item", "sc_task", "change_request", "change_task", "problem")
+# Tables that are read with the others, and written by the instance alone.
+KEPT = (
+    "sys_user", "sys_user_grmember", "sys_user_group", "sys_journal_field", "sys_audit", "sys_history_set",
+    "sys_history_line", "sysapproval_approver", "sc_item_option_mtom",
+)  # fmt: skip
 BRIDGE_SYS_ID = "5a5ab0b1c0a8016500000000000000b1"
+_CLOSED = {"incident": ("7", "8")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +49,27 @@ def plain(text: str) -> Value:
     return Value(value=text, display=text)
 
 
-def now() -> str:
+def reference(sys_id: str, table: str, *, display: str = "") -> Value:
+    """Return a value that points to a record of another table."""
+    return Value(value=sys_id, display=display or sys_id, reference=table)
+
+
+def now(*, seconds_ago: float = 0.0) -> str:
     """Return the time as ServiceNow stores it: UTC without a zone."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(slots=True, kw_only=True)
 class Behaviour:
-    """How the instance behaves on demand: a journal that an ACL hides, forbidden writes."""
+    """How the instance behaves on demand: a journal or tables that an ACL hides, forbidden writes.
+
+    `history_unseen`: nobody looks at the history of a record, so no lines of it are made.
+    """
 
     journal_hidden: bool = False
+    hidden_tables: tuple[str, ...] = ()
     writes_forbidden: bool = False
+    history_unseen: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +92,12 @@ class Instance:
 
     def has(self, table: str) -> bool:
         """Say whether a table exists."""
-        return table in {*TABLES, "sys_user", "sys_journal_field"}
+        return table in {*TABLES, *KEPT}
+
+    def is_hidden(self, table: str) -> bool:
+        """Say whether an ACL hides the rows of a table."""
+        hides_journal = table == "sys_journal_field" and self.behaviour.journal_hidden
+        return hides_journal or table in self.behaviour.hidden_tables
 
     def rows(self, table: str) -> list[Record]:
         """Return the records of a table in the order of their creation."""
@@ -100,6 +121,7 @@ class Instance:
             head = {
                 "sys_id": plain(sys_id),
                 "sys_class_name": plain(table),
+                "active": plain("true"),
                 "sys_mod_count": plain("0"),
                 "sys_created_on": plain(now()),
                 "sys_created_by": plain(by),
@@ -110,24 +132,42 @@ class Instance:
             self._records[table, sys_id] = record
             return record
 
-    def update(self, record: Record, columns: Mapping[str, Value], *, by: str) -> Record:
+    def update(
+        self, record: Record, columns: Mapping[str, Value], *, by: str, seconds_ago: float = 0.0
+    ) -> Record:
         """Write columns and journal entries in one step of the modification count."""
+        at = now(seconds_ago=seconds_ago)
         with self._lock:
             current = self._records[record.table, record.sys_id]
             for element in JOURNAL:
                 if element in columns and columns[element].value:
-                    self._write_journal(current, element, columns[element].value, by)
+                    self._write_journal(current, element, columns[element].value, by, at)
             head = {
                 "sys_mod_count": plain(str(int(current.text("sys_mod_count") or "0") + 1)),
-                "sys_updated_on": plain(now()),
+                "sys_updated_on": plain(at),
                 "sys_updated_by": plain(by),
             }
+            if "state" in columns and columns["state"].value in _CLOSED.get(record.table, ()):
+                head["active"] = plain("false")
             kept = {name: value for name, value in columns.items() if name not in JOURNAL}
             updated = Record(
                 table=current.table, sys_id=current.sys_id, columns=current.columns | kept | head
             )
             self._records[record.table, record.sys_id] = updated
+            self._remember(current, updated, columns)
             return updated
+
+    def add(self, table: str, columns: Mapping[str, Value]) -> Record:
+        """Create a record of a table that the instance keeps."""
+        with self._lock:
+            sys_id = f"{next(self._order):032x}"
+            record = Record(table=table, sys_id=sys_id, columns={"sys_id": plain(sys_id)} | dict(columns))
+            self._records[table, sys_id] = record
+            return record
+
+    def user(self, user_name: str) -> Record | None:
+        """Find a user by name."""
+        return next((user for user in self.rows("sys_user") if user.text("user_name") == user_name), None)
 
     def delete(self, table: str, sys_id: str) -> bool:
         """Delete a record; its journal stays, as it does there."""
@@ -139,22 +179,57 @@ class Instance:
         entries = [e for e in self.rows("sys_journal_field") if e.text("element_id") == record.sys_id]
         return [entry for entry in reversed(entries) if entry.text("element") == element]
 
-    def _write_journal(self, record: Record, element: str, text: str, by: str) -> None:
-        sys_id = f"{next(self._order):032x}"
+    def _remember(self, before: Record, after: Record, written: Mapping[str, Value]) -> None:
+        """Write what changed into the audit, and into the history where somebody has looked at it."""
+        by, at, count = (after.text(f"sys_{name}") for name in ("updated_by", "updated_on", "mod_count"))
+        author = self.user(by)
+        for name in written:
+            old, new = before.text(name), written[name].value
+            if name.startswith("sys_") or old == new:
+                continue
+            audited = {
+                "tablename": after.table,
+                "documentkey": after.sys_id,
+                "fieldname": name,
+                "oldvalue": old,
+                "newvalue": new,
+                "user": by,
+                "record_checkpoint": count,
+                "sys_created_on": at,
+                "sys_created_by": by,
+            }
+            self.add("sys_audit", {name: plain(value) for name, value in audited.items()})
+            if self.behaviour.history_unseen:
+                continue
+            line = {
+                "field": name,
+                "old_value": old,
+                "new_value": new,
+                "old": before.columns[name].display if name in before.columns else "",
+                "new": written[name].display,
+                "update": count,
+                "update_time": at,
+            }
+            held = reference(self._history_set(after), "sys_history_set")
+            who = reference(author.sys_id if author else "", "sys_user", display=by)
+            lines = {name: plain(value) for name, value in line.items()}
+            self.add("sys_history_line", lines | {"set": held, "user": who})
+
+    def _history_set(self, record: Record) -> str:
+        kept = (one for one in self.rows("sys_history_set") if one.text("id") == record.sys_id)
+        found = next(kept, None) or self.add("sys_history_set", {"id": plain(record.sys_id)})
+        return found.sys_id
+
+    def _write_journal(self, record: Record, element: str, text: str, by: str, at: str) -> None:
         columns = {
-            "sys_id": sys_id,
             "name": record.table,
             "element": element,
             "element_id": record.sys_id,
             "value": text,
-            "sys_created_on": now(),
+            "sys_created_on": at,
             "sys_created_by": by,
         }
-        self._records["sys_journal_field", sys_id] = Record(
-            table="sys_journal_field",
-            sys_id=sys_id,
-            columns={name: plain(value) for name, value in columns.items()},
-        )
+        self.add("sys_journal_field", {name: plain(value) for name, value in columns.items()})
 
 
 def journal_text(entries: list[Record], element: str) -> str:
