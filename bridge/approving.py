@@ -103,7 +103,13 @@ class Approving:
                 raise NotPossible(
                     f"who may approve stands in the ticket, which was not read: {fetched.detail}"
                 )
-            why_not = self._why_not(run, run.plan, run.plan.approval, person, fetched)
+            rule = run.plan.approval
+            why_not = self._why_not(run, run.plan, rule, person, fetched)
+            if why_not is None and not _tellable(person, _barred(run.plan, rule, fetched)):
+                why_not = (
+                    "the token has no identity of the kind by which the ticket knows who asked, so it cannot "
+                    "be told that they are somebody else (have a token made with more of their identities)"
+                )
             if why_not is not None:
                 raise NotPossible(f"run {run_id} cannot be approved by {by}: {why_not}")
         state = ApprovalState.APPROVED if approve else ApprovalState.DECLINED
@@ -172,7 +178,7 @@ class Approving:
         self, run: Run, plan: Plan, rule: ApprovalRule, person: Person, fetched: FetchedTicket
     ) -> str | None:
         """Say why a person may not approve; None where they may (L3)."""
-        barred = [*plan.requesters, *(who for role, who in fetched.roles if role in rule.not_by)]
+        barred = _barred(plan, rule, fetched)
         if not person.identifiers:
             return "nothing identifies them"
         if not any(who.identifiers for who in barred):
@@ -204,6 +210,24 @@ def _by_field(rule: ApprovalRule, approval: Approval, fetched: FetchedTicket) ->
     if value != rule.becomes or at <= approval.asked_at:
         return None
     return _Decision(state=ApprovalState.APPROVED, by=actor)
+
+
+def _barred(plan: Plan, rule: ApprovalRule, fetched: FetchedTicket) -> tuple[Person, ...]:
+    """Return who may not approve: who asked, and the roles that the mapping names."""
+    return (*plan.requesters, *(who for role, who in fetched.roles if role in rule.not_by))
+
+
+def _tellable(person: Person, barred: tuple[Person, ...]) -> bool:
+    """Say whether a person can be told apart from everybody barred: an id cannot be held against a login."""
+    return all(
+        any(_comparable(person, other) for other in barred if other is who or _same(other, who))
+        for who in barred
+        if who.identifiers
+    )
+
+
+def _comparable(one: Person, other: Person) -> bool:
+    return bool((one.id and other.id) or (one.login and other.login) or (one.email and other.email))
 
 
 def _same(one: Person, other: Person) -> bool:

@@ -758,7 +758,8 @@ class Pause:
 class Approval:
     """What a run needs before it is sent: bound to the plan by its hash, and to a time.
 
-    `asked_at` is when it was asked for; only what was decided after that counts.
+    `asked_at` is when it was asked for; only what was decided after that counts. `parts` are what the hash
+    stands for: the devices and Engines that would be reached.
     """
 
     run: RunId
@@ -768,6 +769,27 @@ class Approval:
     expires_at: datetime
     decided_at: datetime | None
     decided_by: str | None
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a ticket system knows a person by: an account id, a login or an e-mail address."""
+
+    source: SourceName
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A personal token, without its secret: whose it is in each ticket system, and how long it counts."""
+
+    name: str
+    identities: tuple[Identity, ...]
+    made_at: datetime
+    made_by: str
+    expires_at: datetime
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

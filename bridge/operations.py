@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bridge import comments, consequences, scopes
+from bridge.approving import Approving
 from bridge.comments import second_sends
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
@@ -19,6 +20,7 @@ from bridge.models import Call, Occasion, Part, Pause, PauseScope, Run, RunId, R
 from bridge.policy import GO, Ruling, Verdict, too_old_at
 from bridge.sending_again import parts_to_send_again
 from bridge.setting_aside import SettingAside, Trips
+from bridge.tokens import Tokens, person_in
 
 
 def author_here() -> str:
@@ -40,11 +42,15 @@ class Operations:
         clock: Callable[[], datetime],
         trips: Trips,
         mapping_set: Callable[[], MappingSet | None],
+        approving: Approving,
+        tokens: Tokens,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
         self._clock = clock
         self._mapping_set = mapping_set
+        self._approving = approving
+        self._tokens = tokens
         self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
 
     def resolve(
@@ -128,6 +134,23 @@ class Operations:
                 raise NotPossible(f"run {run_id} {obstacle}")
         waive = held.reason is Reason.OVER_LIMIT
         self._ledger.write(people.release, run=run_id, reason=held.reason, waive=waive, act=act)
+
+    def approve(self, run_id: RunId, *, secret: str, plan_hash: str, approve: bool, reason: str) -> RunState:
+        """Approve or decline a run as the bearer of a personal token; return what it became.
+
+        `plan_hash` is the beginning of the hash of the plan that they saw (S9). Raises NotPossible where the
+        token does not count, does not say who they are in the run's source, or they may not decide (L3).
+        """
+        token = self._tokens.bearer(secret)
+        run = self._ledger.read(people.find_run, run=run_id)
+        return self._approving.decide(
+            run_id,
+            person=person_in(run.ticket.source, token.identities),
+            by=token.name,
+            plan_hash=plan_hash,
+            approve=approve,
+            act=Act(author=token.name, reason=reason),
+        )
 
     def release_restored(self, *, act: Act) -> int:
         """Queue the runs that were held because the ledger looked restored; return how many."""

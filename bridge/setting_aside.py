@@ -186,6 +186,6 @@ def _ask(tx: Tx, *, run: Run, parts: tuple[Part, ...], comment: OwedComment) -> 
     assert run.plan is not None
     assert run.plan.approval is not None
     expires_at = min(tx.now + run.plan.approval.expires, too_old_at(run.plan))
-    approvals.ask(tx, run=run.id, plan_hash=plan_hash(run.plan, parts), expires_at=expires_at)
+    approvals.ask(tx, run=run.id, plan_hash=plan_hash(run.plan, parts), parts=parts, expires_at=expires_at)
     # It is due at once: whoever looks at the ticket finds out whether it is approved already.
     working.hold(tx, run=run, reason=Reason.AWAITING_APPROVAL, detail=None, due_at=tx.now, comment=comment)

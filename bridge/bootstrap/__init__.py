@@ -19,7 +19,7 @@ from bridge.checking import CheckResult, check
 from bridge.errors import ConfigurationError
 from bridge.fetching import Fetching
 from bridge.judging import Judging
-from bridge.ledger import Ledger
+from bridge.ledger import Ledger, in_force
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import is_empty, migrate, require_schema
 from bridge.mapping import bounds, language
@@ -40,6 +40,7 @@ from bridge.receiving import Receiving
 from bridge.resolving import Resolving
 from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import LiveSettings, Settings
+from bridge.tokens import Tokens
 from bridge.watching import Watching
 
 _TEXTS = TypeAdapter(MappingTexts)
@@ -58,6 +59,7 @@ class Bridge:
     resolving: Resolving
     fetching: Fetching
     approving: Approving
+    tokens: Tokens
     operations: Operations
 
     def start(self) -> None:
@@ -114,6 +116,10 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
     )
     fetching = Fetching(connections=watching.connections)
     aside = SettingAside(ledger=ledger, connections=watching.connections, trips=trips(settings))
+    approving = Approving(
+        ledger=ledger, fetching=fetching, accounts=lambda: ledger.read(in_force.own_accounts), aside=aside
+    )
+    tokens = Tokens(ledger=ledger, connections=watching.connections)
     return Bridge(
         settings=live,
         ledger=ledger,
@@ -122,13 +128,16 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         receiving=Receiving(ledger=ledger, connections=watching.connections, judging=judging, new_id=new_id),
         resolving=Resolving(connections=watching.connections),
         fetching=fetching,
-        approving=Approving(ledger=ledger, fetching=fetching, accounts=watching.accounts, aside=aside),
+        approving=approving,
+        tokens=tokens,
         operations=Operations(
             ledger=ledger,
             connections=watching.connections,
             clock=utc_now,
             trips=trips(settings),
             mapping_set=watching.look_up,
+            approving=approving,
+            tokens=tokens,
         ),
     )
 

@@ -8,6 +8,7 @@ import click
 from bridge.cli import (
     acts,
     again,
+    approving,
     arrivals,
     configuration,
     explaining,
@@ -34,6 +35,8 @@ from bridge.cli.door import Door
         again.send_again,
         acts.cancel,
         acts.release,
+        approving.approve,
+        approving.token,
         pausing.pause,
         pausing.resume,
         pausing.pauses,

@@ -10,8 +10,9 @@ from sqlalchemy import RowMapping, bindparam, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
+from bridge.ledger.codec import PARTS, to_text
 from bridge.ledger.tables import approvals, is_in, runs
-from bridge.models import Approval, ApprovalState, RunId, RunState, TicketRef
+from bridge.models import Approval, ApprovalState, Part, RunId, RunState, TicketRef
 
 # Built once: it runs for every ticket that a webhook is about.
 _NUDGE: Final = update(runs).where(
@@ -22,12 +23,17 @@ _NUDGE: Final = update(runs).where(
 )
 
 
-def ask(tx: Tx, *, run: RunId, plan_hash: str, expires_at: datetime) -> None:
-    """Write down what has to be approved; what was asked for before stays as it is."""
+def ask(tx: Tx, *, run: RunId, plan_hash: str, parts: tuple[Part, ...], expires_at: datetime) -> None:
+    """Write down what has to be approved, the devices with it; what was asked for before stays as it is."""
     tx.connection.execute(
         tx.insert(approvals)
         .values(
-            run=run, plan_hash=plan_hash, state=ApprovalState.ASKED, asked_at=tx.now, expires_at=expires_at
+            run=run,
+            plan_hash=plan_hash,
+            parts=to_text(PARTS, parts),
+            state=ApprovalState.ASKED,
+            asked_at=tx.now,
+            expires_at=expires_at,
         )
         .on_conflict_do_nothing()
     )
@@ -70,6 +76,7 @@ def _approval(row: RowMapping) -> Approval:
     return Approval(
         run=RunId(row["run"]),
         plan_hash=row["plan_hash"],
+        parts=PARTS.validate_json(row["parts"]),
         state=ApprovalState(row["state"]),
         asked_at=row["asked_at"],
         expires_at=row["expires_at"],

@@ -18,6 +18,7 @@ from bridge.models import (
     CommentState,
     Delivery,
     DeliveryId,
+    Identity,
     MappingId,
     Occasion,
     OwedComment,
@@ -40,6 +41,8 @@ RESULT: Final = TypeAdapter(CallResult)
 TICKET: Final = TypeAdapter(TicketRef)
 PERSON: Final = TypeAdapter(Person)
 CHANGE: Final = TypeAdapter(WriteBack)
+PARTS: Final = TypeAdapter(tuple[Part, ...])
+IDENTITIES: Final = TypeAdapter(tuple[Identity, ...])
 
 
 def to_text(adapter: TypeAdapter[Any], value: Any) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
-from bridge.ledger import Tx, pausing
+from bridge.ledger import Tx, approvals, pausing, sending
 from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.tables import (
     UNENDED,
@@ -27,6 +27,7 @@ from bridge.ledger.tables import (
 )
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import (
+    Approval,
     Call,
     Comment,
     CommentState,
@@ -39,6 +40,7 @@ from bridge.models import (
     RunId,
     RunState,
 )
+from bridge.policy import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +165,18 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStory:
-    """A run with all that happened to it."""
+    """A run with all that happened to it.
+
+    `ruling` is what the policy says of a held run now, before its devices are looked up; None for others.
+    """
 
     run: Run
     delivery: DeliveryLine
     calls: tuple[Call, ...]
     comments: tuple[Comment, ...]
     history: tuple[HistoryLine, ...]
+    approval: Approval | None
+    ruling: Ruling | None
 
 
 def list_runs(
@@ -194,6 +201,7 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
     if row is None:
         raise NotPossible(f"there is no run {run} (see `bridge runs`)")
     found = run_of(row)
+    held = found.state is RunState.HELD
     return RunStory(
         run=found,
         delivery=one_delivery(tx, delivery=found.delivery),
@@ -210,6 +218,8 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
                 select(history).where(history.c.run == run).order_by(history.c.id)
             )
         ),
+        approval=approvals.approval_of(tx, run=run),
+        ruling=sending.first_look(tx, run=found, engine_names=())[1] if held and found.plan else None,
     )
 
 

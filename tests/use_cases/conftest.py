@@ -52,6 +52,7 @@ from bridge.sandbox.scenario import jira_fields, servicenow_columns
 from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import read_settings
 from bridge.telling import POSTING, Telling
+from bridge.tokens import Tokens
 from bridge.transport import boot_clock
 from bridge.undertaking import Undertaking
 
@@ -190,12 +191,15 @@ class House:
         self.telling = Telling(
             ledger=self.ledger, connections=lambda: self.connections, clock=self.clock, jitter=lambda: 0.0
         )
+        self.tokens = Tokens(ledger=self.ledger, connections=lambda: self.connections)
         self.operations = Operations(
             ledger=self.ledger,
             connections=lambda: self.connections,
             clock=self.clock,
             trips=self.trips,
             mapping_set=lambda: self.mapping_set,
+            approving=self.approving,
+            tokens=self.tokens,
         )
         self.open_session("s1")
 
