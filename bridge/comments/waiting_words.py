@@ -65,6 +65,10 @@ WITHDRAWN_WORDS: Final[Mapping[Reason, Words]] = {
         what="Not sent: it is not what was approved any more",
         way_out="The devices, parameters or Engines are others now. Ask again, and have that approved.",
     ),
+    Reason.WITHDRAWN: Words(
+        what="Not sent: its mapping does not exist any more",
+        way_out="Have the mapping files checked, and ask again if it is still wanted.",
+    ),
     Reason.TICKET_CLOSED: Words(
         what="Not sent: the ticket is closed", way_out="Open it, or a new one, and ask again if it is wanted."
     ),
