@@ -114,3 +114,7 @@ class LostOwnership(BridgeError):
 
 class NotPossible(BridgeError):
     """A person asked for what the state does not allow; the message names the state and the way out."""
+
+
+class EvidenceBroken(BridgeError):
+    """The audit was changed behind the bridge's back; the message says where it is looked at."""

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import LedgerUnavailable, Reason
-from bridge.ledger import Ledger, Tx, accepting, queries
+from bridge.ledger import Ledger, Tx, queries, refusals
 from bridge.ledger.queries import Figures
 from bridge.models import SourceName
 
@@ -150,7 +150,7 @@ class Vitals:
         if not waiting:
             return
         try:
-            self._ledger.write(accepting.count_refusals, dict(waiting))
+            self._ledger.write(refusals.count_refusals, dict(waiting))
         except BaseException:
             # Kept also where the COMMIT is in doubt: a refusal counted twice hides no attack, a lost one may.
             with self._lock:

@@ -13,6 +13,7 @@ from bridge.acting import Acting
 from bridge.bootstrap import Bridge, new_id, trips, utc_now
 from bridge.catching_up import CatchingUp
 from bridge.dispatching import DEADLINE_MARGIN, FIRST_BYTE_SECONDS
+from bridge.evidence import Sealing
 from bridge.keeping import Keeping
 from bridge.models import PortalName
 from bridge.portal_care import PortalCare
@@ -79,7 +80,11 @@ def make_worker(bridge: Bridge) -> Worker:
             monotonic=time.monotonic,
             beat_seconds=settings.beat_seconds,
         ),
-        background={"catching-up": catching_up.run, "keeping": keeping.run},
+        background={
+            "catching-up": catching_up.run,
+            "keeping": keeping.run,
+            "sealing": Sealing(ledger=bridge.ledger).run,
+        },
         portal_care=portal_care,
         paused_here=paused_here,
         max_in_flight=settings.max_in_flight,

@@ -4,7 +4,6 @@ Concurrent writes share a transaction, each is durable before its caller goes on
 anything about tickets, actions or comments; it keeps what others decided, by the rules of the states.
 """
 
-import json
 import queue
 import threading
 import time
@@ -21,6 +20,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
+from bridge.ledger import pseudonyms
+from bridge.ledger.pseudonyms import WHY, Deed
 from bridge.ledger.tables import audit, history, totals
 
 P = ParamSpec("P")
@@ -45,27 +46,38 @@ class Tx:
     now: datetime
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     notes: list[dict[str, object]] = field(default_factory=list)
-    deeds: list[dict[str, object]] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
 
     def insert(self, table: Any) -> Any:
         """Return an INSERT that knows ON CONFLICT on this database."""
         return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
 
-    def note(self, *, run: str, event: str, detail: str | None = None, by: str | None = None) -> None:
-        """Add a line to the timeline of a run; those of a whole group are written together."""
+    def note(
+        self,
+        *,
+        run: str,
+        event: str,
+        detail: str | None = None,
+        by: str | None = None,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        """Add a line to the timeline of a run, and a row to the audit that says the same.
+
+        Where `by` says who did it, `detail` is their own words. `evidence` is for the audit alone.
+        """
         self.notes.append({"run": run, "at": self.now, "event": event, "by": by, "detail": detail})
+        said = {} if detail is None else {"detail" if by is None else WHY: detail}
+        self.audit(event, about=run, by=by, detail=said | (evidence or {}))
 
     def audit(
         self, event: str, *, about: str, by: str | None = None, detail: dict[str, Any] | None = None
     ) -> None:
         """Add a row to the audit; those of a whole group are written together.
 
-        `about` is the id of a run or delivery, or a scope such as `portal:main`; `detail` holds JSON values,
-        never a person's name, a secret or ticket text.
+        `about` is the id of a run or delivery, or a scope such as `portal:main`; `by` is a person. `detail`
+        holds JSON values; a person's words stand in it as `why`. Both become digests.
         """
-        text_of_detail = json.dumps(detail or {}, sort_keys=True, separators=(",", ":"))
-        row = {"at": self.now, "event": event, "about": about, "by": by, "detail": text_of_detail}
-        self.deeds.append(row)
+        self.deeds.append(Deed(event=event, about=about, by=by, detail=detail or {}))
 
     def count(self, kind: str, name: str, label: str) -> None:
         """Add one to a total; totals are written last, in sorted order, so that writers cannot deadlock."""
@@ -208,7 +220,7 @@ class Ledger:
                 if tx.notes:
                     connection.execute(history.insert(), tx.notes)
                 if tx.deeds:
-                    connection.execute(audit.insert(), tx.deeds)
+                    connection.execute(audit.insert(), pseudonyms.rows_of(connection, tx.now, tx.deeds))
                 _write_totals(tx)
                 committing = True
                 begun.commit()

@@ -13,7 +13,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals
 from bridge.ledger.codec import PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import deliveries, refused_webhooks, runs
+from bridge.ledger.tables import deliveries, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
     Delivery,
@@ -27,7 +27,6 @@ from bridge.models import (
     Plan,
     RunId,
     RunState,
-    SourceName,
     TicketRef,
 )
 
@@ -119,11 +118,12 @@ def accept(
             )
         ).scalar_one()
         return Accepted(delivery=DeliveryId(first_id), duplicate=True, runs=())
+    arrived = {"source": delivery.source, "digest": delivery.digest, "recovered": delivery.recovered}
+    tx.audit("delivery_accepted", about=delivery_id, detail=arrived)
     if verdict is None:
         tx.count("delivery", delivery.source, DeliveryState.PENDING)
         return Accepted(delivery=delivery_id, duplicate=False, runs=())
-    runs_made, reason = _add_runs(tx, delivery_id, verdict)
-    tx.count("delivery", delivery.source, reason or "matched")
+    runs_made, reason = _carry_out(tx, delivery_id, delivery.source, verdict)
     return Accepted(delivery=delivery_id, duplicate=False, runs=runs_made, reason=reason)
 
 
@@ -137,9 +137,7 @@ def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, 
     ).scalar()
     if changed is None:
         raise LostOwnership(f"delivery {delivery_id} is not pending")
-    made, reason = _add_runs(tx, delivery_id, verdict)
-    tx.count("delivery", changed, reason or "matched")
-    return made
+    return _carry_out(tx, delivery_id, changed, verdict)[0]
 
 
 def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
@@ -172,6 +170,18 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
         "mapping_set": verdict.mapping_set,
         "evaluated_at": now,
     }
+
+
+def _carry_out(
+    tx: Tx, delivery: DeliveryId, source: str, verdict: Verdict
+) -> tuple[tuple[RunId, ...], Reason | None]:
+    """Add the runs of a verdict, and say in totals and audit what was decided by which rules."""
+    made, reason = _add_runs(tx, delivery, verdict)
+    decision = reason or "matched"
+    tx.count("delivery", source, decision)
+    decided = {"decision": decision, "mapping_set": verdict.mapping_set, "runs": list(made)}
+    tx.audit("delivery_judged", about=delivery, detail=decided)
+    return made, reason
 
 
 def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[RunId, ...], Reason | None]:
@@ -263,17 +273,3 @@ def _runs_in_the_last_hour(tx: Tx, new: NewRun) -> int:
             runs.c.created_at > tx.now - LOOP_WINDOW,
         )
     ).scalar_one()
-
-
-def count_refusals(tx: Tx, counted: dict[tuple[SourceName, Reason], int]) -> None:
-    """Add webhook requests that were refused since the last time; they leave no other trace."""
-    for (source, reason), count in sorted(counted.items()):
-        statement = tx.insert(refused_webhooks).values(
-            source=source, reason=reason, count=count, last_at=tx.now
-        )
-        tx.connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["source", "reason"],
-                set_={"count": refused_webhooks.c.count + count, "last_at": tx.now},
-            )
-        )

@@ -21,6 +21,7 @@ def accept_mapping_set(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
         .on_conflict_do_nothing()
     )
     put_fact(tx, name=MAPPING_SET_FACT, value=set_hash)
+    tx.audit("mapping_set", about=set_hash, detail={"host": by})
 
 
 def mapping_set_in_force(tx: Tx) -> str | None:

@@ -246,7 +246,12 @@ def _change(tx: Tx, comment: Comment, session: SessionId, **values: object) -> N
 
 
 def _note(tx: Tx, comment: Comment, state: CommentState, reason: Reason | None) -> None:
-    tx.note(run=comment.run, event=f"{_kind(comment)}_{state}", detail=reason or comment.owed.occasion)
+    tx.note(
+        run=comment.run,
+        event=f"{_kind(comment)}_{state}",
+        detail=reason or comment.owed.occasion,
+        evidence={"marker": comment.owed.marker},
+    )
 
 
 def _kind(comment: Comment) -> str:

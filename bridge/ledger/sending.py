@@ -3,6 +3,7 @@
 It must not send anything, nor read an answer; it only remembers, and refuses what the states forbid.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -118,7 +119,7 @@ def admit(
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
     call = next((call for call in standing if call.state is CallState.PLANNED), None)
     if call is not None:
-        _intend(tx, call, run.plan, tx.now + lasting)
+        _intend(tx, call, run.plan, frozen, tx.now + lasting)
     return Admission(ruling=ruling, call=call, calls=standing)
 
 
@@ -153,7 +154,7 @@ def _usage(
     )
 
 
-def _intend(tx: Tx, call: Call, plan: Plan, latest_end: datetime) -> None:
+def _intend(tx: Tx, call: Call, plan: Plan, parts: tuple[Part, ...], latest_end: datetime) -> None:
     intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
     tx.connection.execute(_CALL, {**_place(call), **intended})
     tx.connection.execute(
@@ -167,7 +168,12 @@ def _intend(tx: Tx, call: Call, plan: Plan, latest_end: datetime) -> None:
         },
     )
     limits.use(tx, call=call, plan=plan)
-    tx.note(run=call.run, event="intended", detail=call.request_uid)
+    tx.note(
+        run=call.run,
+        event="intended",
+        detail=call.request_uid,
+        evidence={"plan": policy.plan_hash(plan, parts), "mapping_set": plan.mapping_set},
+    )
 
 
 def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next) -> bool:
@@ -183,13 +189,14 @@ def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next)
 
 def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
     """Write an answer on its call, compare-and-set; return False where it had one."""
+    content = to_text(RESULT, result)
     recorded = tx.connection.execute(
         _UNANSWERED,
         {
             **_place(call),
             "state": result.state,
             "reason": result.reason,
-            "result": to_text(RESULT, result),
+            "result": content,
             "ended_at": tx.now,
         },
     ).scalar()
@@ -198,7 +205,8 @@ def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
     if result.state is CallState.NOT_SENT:
         limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     portal = run.plan.portal if run.plan else ""
-    tx.note(run=run.id, event=f"call_{result.state}", detail=result.reason)
+    evidence = {"call": call.request_uid, "answer": hashlib.sha256(content.encode()).hexdigest()}
+    tx.note(run=run.id, event=f"call_{result.state}", detail=result.reason, evidence=evidence)
     tx.count("call", portal, result.reason or result.state)
     for outcome in result.outcomes:
         tx.count("engine", portal, outcome.code)
@@ -247,16 +255,8 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
     _require_owner(tx, run)
     for call in calls_of(tx, run=run.id):
         if call.state is CallState.INTENDED:
-            tx.connection.execute(
-                update(calls)
-                .where(
-                    calls.c.run == run.id,
-                    calls.c.part == call.part.number,
-                    calls.c.attempt == call.attempt,
-                    calls.c.state == CallState.INTENDED,
-                )
-                .values(state=CallState.NOT_SENT, reason=Reason.INTENT_NOT_COMMITTED, ended_at=tx.now)
-            )
+            closed = {"state": CallState.NOT_SENT, "reason": Reason.INTENT_NOT_COMMITTED, "ended_at": tx.now}
+            tx.connection.execute(_UNANSWERED, {**_place(call), **closed})
             add_attempt(tx, call=call)
     limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)

@@ -83,6 +83,7 @@ def hold_everything(tx: Tx) -> int:
         )
         tx.note(run=run.id, event=RunState.HELD, detail=Reason.RESTORED)
     suspect_all_owed(tx)
+    tx.audit("restored", about="ledger", detail={"held": len(held)})
     return len(held)
 
 

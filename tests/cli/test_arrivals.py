@@ -11,7 +11,7 @@ from bridge.cli.redacting import redacted
 from bridge.cli.showing import line
 from bridge.demo.narrating import Narrator
 from bridge.errors import Reason
-from bridge.ledger import accepting
+from bridge.ledger import refusals
 from bridge.models import SourceName
 
 SAMPLES = (
@@ -69,7 +69,7 @@ def test_why_names_the_earlier_run_that_stands_in_the_way(home):
 
 def test_why_counts_what_was_refused_at_the_door_when_nothing_arrived(home):
     with home.ledger() as ledger:
-        ledger.ledger.write(accepting.count_refusals, {(SourceName("jira"), Reason.BAD_SIGNATURE): 3})
+        ledger.ledger.write(refusals.count_refusals, {(SourceName("jira"), Reason.BAD_SIGNATURE): 3})
     text = home.run("why", "SUP-7").stdout
     assert "Nothing that was accepted is about SUP-7." in text
     assert "bad_signature" in text

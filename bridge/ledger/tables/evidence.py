@@ -24,7 +24,7 @@ seals = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("first", BigInteger, nullable=False),
-    Column("last", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False, unique=True),
     Column("count", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("chain", String(64), nullable=False),

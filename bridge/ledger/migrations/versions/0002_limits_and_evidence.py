@@ -179,6 +179,7 @@ def _audit() -> None:
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("purged_at", UtcDateTime()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_seals")),
+        sa.UniqueConstraint("last", name=op.f("uq_seals_last")),
         comment="The chain over segments of the audit: each holds the hash of its rows and its forerunner.",
     )
 
