@@ -77,7 +77,8 @@ class Rereading:
         rules = mapping_set.mappings if mapping_set else ()
         rule = next((rule for rule in rules if rule.id == plan.mapping), None)
         if rule is None:
-            return NotWanted(reason=Reason.WITHDRAWN)
+            detail = f"no mapping '{plan.mapping}' is in force"
+            return NotWanted(reason=Reason.PLAN_CHANGED, detail=detail)
         changed = difference(plan, rule, self._event(run, plan, delivery, fetched), at)
         if changed is not None:
             return NotWanted(reason=Reason.PLAN_CHANGED, detail=changed)

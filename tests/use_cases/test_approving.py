@@ -1,0 +1,352 @@
+"""Rule L3: what needs approval is sent only if somebody else approved exactly this, lately, in a known name."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bridge.errors import NotPossible, Reason
+from bridge.ledger import approvals, people
+from bridge.ledger.people import Act
+from bridge.mapping import language
+from bridge.mapping.language import MappingTexts
+from bridge.mapping.reading import LoadContext
+from bridge.models import (
+    ApprovalRule,
+    DeviceKey,
+    EngineChoice,
+    Person,
+    PortalName,
+    RunState,
+    SourceKind,
+    SourceName,
+    TicketRef,
+)
+from bridge.sandbox.scenario import REQUESTER, jira_fields
+
+HOUR = timedelta(hours=1)
+ACT = Act(author="ann@example.com", reason="the user is in a meeting now")
+UID = "07844969-1889-4de3-9026-020af94be855"
+CATALOGUE = f"""
+version: 1
+actions:
+  repair-office:
+    title: Repair Microsoft Office
+    uid: {UID}
+    devices: {{names: '.*'}}
+"""
+MAPPINGS = """
+version: 1
+mappings:
+  - id: office
+    source: jira
+    events: [updated]
+    when: [{field: ticket.project, equals: SUP}]
+    action: repair-office
+    devices: {from: 'fields.customfield_10088[].label'}
+    mode: live
+    approval: {field: status, becomes: Approved}
+"""
+ANN = {"accountId": "712020:ann", "displayName": "Ann Approver", "active": True}
+ASKER = Person(id=REQUESTER["accountId"])
+
+
+@pytest.fixture
+def office(house, jira, clock):
+    """A house with a run that has asked for approval, on an issue that names one device."""
+    clock.now = datetime.now(UTC) - timedelta(seconds=2)
+    mine = house()
+    context = LoadContext(
+        sources={SourceName("jira"): SourceKind.JIRA}, portals=(PortalName("main"),), max_devices=25
+    )
+    texts = MappingTexts(catalogue=("actions.yaml", CATALOGUE), mappings=(("office.yaml", MAPPINGS),))
+    mine.mapping_set = language.load(texts, context)
+
+    def ask(devices=("WS-ABC-12345",), requesters=(ASKER,), **rule):
+        fields = jira_fields(devices=devices, status="Waiting", summary="Word", labels=())
+        issue = jira.call("PUT", "issues", {"key": "SUP-900", "fields": fields})
+        given = {"above": 0, "expires": 4 * HOUR, "field": "status", "becomes": "Approved", **rule}
+        run = mine.ask(
+            ticket=TicketRef(source=SourceName("jira"), uid=issue["id"], key=issue["key"]),
+            devices=devices,
+            mapping_set=mine.mapping_set.hash,
+            engine_choice=EngineChoice.WHERE_FOUND,
+            approval=ApprovalRule(**given),
+            requesters=requesters,
+        )
+        mine.work()
+        return run
+
+    mine.ask_for = ask
+    return mine
+
+
+def change(jira, field="status", after="Approved", actor=ANN, fields=None, key="SUP-900"):
+    document = {
+        "key": key,
+        "fields": {field: {"id": "10200", "name": after}} if fields is None else fields,
+        "changes": [{"field": field, "before": "Waiting", "after": after}],
+        "actor": actor,
+    }
+    jira.call("POST", "changes", document)
+
+
+def looked(mine, run):
+    mine.keeping.look()
+    mine.work()
+    return mine.state(run)
+
+
+def shown(mine, run):
+    """Return the beginning of the plan's hash, as `bridge runs show` prints it."""
+    return mine.ledger.read(approvals.approval_of, run=run).plan_hash[:12]
+
+
+def sent(nexthink):
+    return nexthink.calls()["calls"]
+
+
+# ── asked ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_that_needs_approval_asks_for_it_and_waits(office, nexthink):
+    run = office.ask_for()
+    assert (office.state(run), office.story(run).run.reason) == (RunState.HELD, Reason.AWAITING_APPROVAL)
+    assert office.occasions(run) == ["approval"]
+    text = office.story(run).comments[0].owed.text
+    assert "WS-ABC-12345" in text
+    assert "Set status of this ticket to Approved" in text
+    assert sent(nexthink) == []
+
+
+def test_a_run_on_few_devices_needs_none(office, nexthink):
+    run = office.ask_for(above=1)
+    assert office.state(run) is RunState.ANSWERED
+    assert len(sent(nexthink)) == 1
+
+
+# ── in the ticket ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_l3_a_change_of_the_ticket_by_somebody_else_approves(office, jira, nexthink):
+    run = office.ask_for()
+    change(jira)
+    assert looked(office, run) is RunState.ANSWERED
+    assert office.occasions(run) == ["approval", "approved", "answered"]
+    assert "Ann Approver" in office.story(run).comments[1].owed.text
+    assert len(sent(nexthink)) == 1
+
+
+@pytest.mark.parametrize(
+    ("actor", "rule"),
+    [
+        (REQUESTER, {}),
+        (ANN, {"by_group": "approvers"}),
+        (ANN, {"not_by": ("person", "actor", "assignee")}),
+    ],
+    ids=("the requester", "outside the group", "barred by the mapping"),
+)
+def test_l3_whoever_may_not_approve_does_not(office, jira, nexthink, actor, rule):
+    run = office.ask_for(**rule)
+    change(jira, fields={"status": {"id": "1", "name": "Approved"}, "assignee": ANN}, actor=actor)
+    assert looked(office, run) is RunState.HELD
+    assert sent(nexthink) == []
+
+
+def test_l3_somebody_of_the_group_approves(office, jira):
+    jira.call("PUT", "people", {"person": ANN, "groups": ["approvers", "staff"]})
+    run = office.ask_for(by_group="approvers")
+    change(jira)
+    assert looked(office, run) is RunState.ANSWERED
+
+
+def test_l3_where_nothing_says_who_asked_nobody_can_be_told_apart(office, jira):
+    run = office.ask_for(requesters=(), not_by=())
+    change(jira)
+    assert looked(office, run) is RunState.HELD
+
+
+def test_l3_what_was_set_before_the_question_approves_nothing(office, jira, clock):
+    run = office.ask_for()
+    change(jira, after="Approved")
+    office.ledger.write(
+        lambda tx: tx.connection.execute(
+            approvals.approvals.update().values(asked_at=datetime.now(UTC) + HOUR)
+        )
+    )
+    assert looked(office, run) is RunState.HELD
+
+
+def test_l3_what_was_taken_back_approves_nothing(office, jira):
+    run = office.ask_for()
+    change(jira)
+    change(jira, after="Waiting")
+    assert looked(office, run) is RunState.HELD
+
+
+def test_a_change_that_cannot_be_read_is_asked_for_again(office, jira):
+    run = office.ask_for()
+    change(jira)
+    jira.fault("status", status=503, path="*/issue/*", times=1)
+    assert looked(office, run) is RunState.HELD
+    office.later(minutes=1)
+    assert looked(office, run) is RunState.ANSWERED
+
+
+# ── the service desk's own approvals ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("decision", "state"), [("approved", RunState.ANSWERED), ("declined", RunState.CANCELLED)]
+)
+def test_l3_the_ticket_systems_own_approval_decides(office, jira, decision, state):
+    run = office.ask_for(field=None, becomes=None, system=True)
+    asked = jira.call("POST", "approvals", {"key": "SUP-900", "approvers": [ANN]})
+    office.keeping.look()
+    assert office.state(run) is RunState.HELD
+    order = {"approver": ANN["accountId"], "decision": decision}
+    jira.call("POST", f"approvals/{asked['id']}", order)
+    office.later(minutes=1)
+    assert looked(office, run) is state
+
+
+# ── by a person at the bridge ────────────────────────────────────────────────────────────────────────────
+
+
+def decide(mine, run, *, person=None, approve=True, plan=None):
+    return mine.approving.decide(
+        run,
+        person=person or Person(id=ANN["accountId"]),
+        by="ann",
+        plan_hash=shown(mine, run) if plan is None else plan,
+        approve=approve,
+        act=ACT,
+    )
+
+
+def test_l3_a_person_with_a_token_approves(office, nexthink):
+    run = office.ask_for(field=None, becomes=None)
+    assert decide(office, run) is RunState.QUEUED
+    office.work()
+    assert office.state(run) is RunState.ANSWERED
+    assert len(sent(nexthink)) == 1
+
+
+def test_l3_the_requester_cannot_approve_in_whatever_spelling(office):
+    run = office.ask_for(requesters=(Person(email="Ada@Example.com"),))
+    with pytest.raises(NotPossible, match="whoever asked"):
+        decide(office, run, person=Person(email="ada@example.COM"))
+    with pytest.raises(NotPossible, match="nothing identifies"):
+        decide(office, run, person=Person(name="Ann"))
+
+
+def test_s9_only_the_plan_that_was_seen_can_be_approved(office):
+    run = office.ask_for()
+    with pytest.raises(NotPossible, match="another plan"):
+        decide(office, run, plan="0" * 12)
+    with pytest.raises(NotPossible, match="another plan"):
+        decide(office, run, plan="")
+    decide(office, run)
+    with pytest.raises(NotPossible, match="does not wait"):
+        decide(office, run, plan="0" * 12)
+
+
+def test_a_declined_run_is_cancelled_and_told(office, nexthink):
+    run = office.ask_for()
+    assert decide(office, run, approve=False) is RunState.CANCELLED
+    office.work()
+    assert (office.state(run), office.story(run).run.reason) == (RunState.CANCELLED, Reason.NOT_APPROVED)
+    assert office.occasions(run) == ["approval", "cancelled"]
+    assert sent(nexthink) == []
+
+
+def test_a_release_does_not_stand_for_an_approval(office):
+    run = office.ask_for()
+    with pytest.raises(NotPossible, match="approv"):
+        office.operations.release(run, act=ACT)
+
+
+# ── bound to the plan and to a time ──────────────────────────────────────────────────────────────────────
+
+
+def test_an_approval_expires(office, jira, nexthink):
+    run = office.ask_for()
+    office.later(hours=4)
+    assert looked(office, run) is RunState.EXPIRED
+    assert office.story(run).run.reason is Reason.NOT_APPROVED
+    assert office.occasions(run) == ["approval", "expired"]
+
+
+def test_an_approval_never_outlasts_the_age_of_the_run(office):
+    run = office.ask_for(expires=90 * HOUR)
+    assert office.ledger.read(approvals.approval_of, run=run).expires_at <= office.clock() + 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"customfield_10088": [{"id": "1", "label": "WS-ABC-23456"}]}, Reason.PLAN_CHANGED),
+        ({"customfield_10088": []}, Reason.PLAN_CHANGED),
+        ({"status": {"name": "Done", "statusCategory": {"key": "done"}}}, Reason.TICKET_CLOSED),
+    ],
+    ids=("other devices", "no devices", "closed"),
+)
+def test_an_approved_run_whose_ticket_is_another_now_is_cancelled_and_told(
+    office, jira, nexthink, fields, reason
+):
+    run = office.ask_for()
+    decide(office, run)
+    change(jira, field="other", fields=fields)
+    office.work()
+    assert (office.state(run), office.story(run).run.reason) == (RunState.CANCELLED, reason)
+    assert sent(nexthink) == []
+
+
+def test_an_approved_run_whose_name_means_another_device_now_is_cancelled(office, jira, nexthink):
+    run = office.ask_for()
+    decide(office, run)
+    office.ledger.write(
+        lambda tx: tx.connection.execute(approvals.approvals.update().values(plan_hash="0" * 64))
+    )
+    office.work()
+    assert (office.state(run), office.story(run).run.reason) == (RunState.CANCELLED, Reason.PLAN_CHANGED)
+    assert sent(nexthink) == []
+
+
+def test_an_approved_run_whose_ticket_is_gone_is_cancelled(office, jira, nexthink):
+    run = office.ask_for()
+    decide(office, run)
+    jira.call("DELETE", "issues/SUP-900")
+    office.work()
+    assert (office.state(run), office.story(run).run.reason) == (RunState.CANCELLED, Reason.TICKET_NOT_READ)
+    assert sent(nexthink) == []
+
+
+def test_an_approved_run_whose_ticket_cannot_be_read_now_waits(office, jira, nexthink):
+    run = office.ask_for()
+    decide(office, run)
+    jira.fault("status", status=503, path="*/issue/*", times=1)
+    office.work()
+    assert office.state(run) is RunState.QUEUED
+    office.later(seconds=31)
+    office.work()
+    assert office.state(run) is RunState.ANSWERED
+    assert len(sent(nexthink)) == 1
+
+
+def test_a_webhook_about_the_ticket_has_it_asked_at_once(office, jira):
+    run = office.ask_for()
+    office.keeping.look()
+    office.later(seconds=10)
+    change(jira)
+    office.keeping.look()
+    assert office.state(run) is RunState.HELD
+    ticket = office.story(run).run.ticket
+    office.ledger.write(approvals.ask_again, ticket=ticket)
+    assert looked(office, run) is RunState.ANSWERED
+
+
+def test_a_person_is_told_of_a_run_that_does_not_wait_for_approval(office):
+    run = office.ask_for(above=1)
+    with pytest.raises(NotPossible, match="does not wait for approval"):
+        decide(office, run, plan="0" * 12)
+    assert office.ledger.read(people.find_run, run=run).plan.by is DeviceKey.NAME
