@@ -95,6 +95,7 @@ def unplannable(rule: MappingRule, view: View, mapping_set: str, problem: Proble
         style=CommentStyle(visibility=rule.visibility),
         ticket=view.event.ref,
         problem=problem,
+        after=rule.after,
     )
 
 

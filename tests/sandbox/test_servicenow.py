@@ -103,6 +103,37 @@ def test_a_write_that_acl_or_data_policy_forbids_is_403(api, path, servicenow):
     assert servicenow.comments() == []
 
 
+def test_names_are_written_as_people_see_them_and_a_wrong_one_leaves_an_empty_reference(api, path):
+    query = "sysparm_fields=state,assignment_group,assigned_to,active&sysparm_display_value=all"
+
+    def write(fields, named="true"):
+        answer = api("PATCH", f"{path}?{query}&sysparm_input_display_value={named}", fields)
+        assert answer.status == 200
+        return {name: (each["value"], each["display_value"]) for name, each in answer.json["result"].items()}
+
+    seen = write({"state": "On Hold", "assignment_group": "Endpoint on call", "assigned_to": "Ada Example"})
+    assert seen["state"] == ("3", "On Hold")
+    assert seen["assigned_to"] == ("5a5ab0b1c0a8016500000000000000a1", "Ada Example")
+    assert seen["assignment_group"][1] == "Endpoint on call"
+    assert write({"state": "2", "assignment_group": seen["assignment_group"][0]}, named="false") == {
+        **seen,
+        "state": ("2", "In Progress"),
+    }
+    assert write({"assignment_group": "Nobody's group"})["assignment_group"] == ("", "")
+    closed = {"state": "Closed", "close_code": "Solved", "close_notes": "x"}
+    assert write(closed)["active"] == ("false", "false")
+
+
+def test_groups_users_and_choices_are_listed(api):
+    def listed(table, query):
+        return api("GET", f"/api/now/table/{table}?sysparm_query={query}").json["result"]
+
+    assert [row["name"] for row in listed("sys_user_group", "name=Service%20Desk")] == ["Service Desk"]
+    assert [row["user_name"] for row in listed("sys_user", "name=Ada%20Example")] == ["ada"]
+    (row,) = listed("sys_choice", "name=incident^element=state^label=On%20Hold")
+    assert (row["value"], row["inactive"]) == ("3", "false")
+
+
 def test_values_are_shown_in_three_ways(api, path):
     def cmdb_ci(query):
         return api("GET", f"{path}?sysparm_fields=cmdb_ci,priority&{query}").json["result"]

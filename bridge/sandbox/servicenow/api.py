@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
+from bridge.sandbox.servicenow.columns import read as read_columns
 from bridge.sandbox.servicenow.querying import Display, Shape, select, show
 from bridge.sandbox.servicenow.records import KEPT, Instance, Record, Value
 
@@ -58,8 +59,9 @@ def routes(instance: Instance, url: Callable[[], str], written: Written) -> Blue
         _check_table(instance, table)
         fields = _fields()
         before = _find(instance, table, sys_id)
-        _check_write(instance, before, fields)
-        columns = {name: Value(value=text, display=text) for name, text in fields.items()}
+        named = request.args.get("sysparm_input_display_value") == "true"
+        columns = read_columns(instance, before, fields, named=named)
+        _check_write(instance, before, columns)
         after = instance.update(before, columns, by=g.account)
         written(before, after, fields)
         return jsonify({"result": show(after, instance, _shape(url()))})
@@ -100,11 +102,12 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _check_write(instance: Instance, record: Record, fields: dict[str, str]) -> None:
+def _check_write(instance: Instance, record: Record, columns: dict[str, Value]) -> None:
     if instance.behaviour.writes_forbidden or record.table in KEPT:
         raise TableError(403, "Operation Failed", "ACL Exception Update Failed due to security constraints")
-    resolves = record.table == "incident" and fields.get("state") in _RESOLVED
-    if resolves and not all(fields.get(n) or record.text(n) for n in ("close_code", "close_notes")):
+    resolves = record.table == "incident" and "state" in columns and columns["state"].value in _RESOLVED
+    after = record.columns | columns
+    if resolves and not all(n in after and after[n].value for n in ("close_code", "close_notes")):
         raise TableError(
             403, "Operation Failed", "Data Policy Exception: close_code, close_notes are mandatory"
         )

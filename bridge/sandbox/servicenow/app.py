@@ -162,6 +162,13 @@ def _add_control(app: Flask, instance: Instance, targets: list[Target]) -> None:
         columns = {name: column.read() for name, column in order.columns.items()}
         return jsonify(asdict(instance.put(order.table, columns, by=order.by)))
 
+    @app.get("/_sandbox/records/<table>/<sys_id>")
+    def get_record(table: str, sys_id: str) -> Response:
+        record = instance.record(table, sys_id)
+        if record is None:
+            raise control.ControlError(404, f"there is no {table} {sys_id}")
+        return jsonify(asdict(record))
+
     @app.delete("/_sandbox/records/<table>/<sys_id>")
     def delete_record(table: str, sys_id: str) -> tuple[str, int]:
         return "", 204 if instance.delete(table, sys_id) else 404

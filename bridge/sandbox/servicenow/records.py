@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import RLock
-from typing import Any
 from uuid import uuid4
 
 from bridge.sandbox import credentials as known
@@ -18,8 +17,26 @@ TABLES = ("incident", "sc_request", "sc_req_item", "sc_task", "change_request", 
 # Tables that are read with the others, and written by the instance alone.
 KEPT = (
     "sys_user", "sys_user_grmember", "sys_user_group", "sys_journal_field", "sys_audit", "sys_history_set",
-    "sys_history_line", "sysapproval_approver", "sc_item_option_mtom",
+    "sys_history_line", "sysapproval_approver", "sc_item_option_mtom", "sys_choice",
 )  # fmt: skip
+# The choices of `state`: what a fresh instance has, as far as the bridge's documentation uses it.
+STATES = {
+    "incident": (
+        ("1", "New"),
+        ("2", "In Progress"),
+        ("3", "On Hold"),
+        ("6", "Resolved"),
+        ("7", "Closed"),
+        ("8", "Canceled"),
+    ),
+    "sc_req_item": (
+        ("1", "Open"),
+        ("2", "Work in Progress"),
+        ("3", "Closed Complete"),
+        ("4", "Closed Incomplete"),
+    ),
+}
+GROUPS = ("Endpoint on call", "Service Desk")
 BRIDGE_SYS_ID = "5a5ab0b1c0a8016500000000000000b1"
 _CLOSED = {"incident": ("7", "8")}
 
@@ -256,11 +273,21 @@ def _first_records() -> dict[tuple[str, str], Record]:
         ("5a5ab0b1c0a8016500000000000000a1", "ada", "Ada Example", "ada@example.com"),
         ("6816f79cc0a8016401c5a33be04be441", "bo.agent", "Bo Agent", "bo@example.com"),
     )
-    return {("sys_user", sys_id): _user(sys_id, login, name, mail) for sys_id, login, name, mail in users}
+    records = [
+        _row("sys_user", sys_id, user_name=login, name=name, email=mail)
+        for sys_id, login, name, mail in users
+    ]
+    records += [_row("sys_user_group", f"{n:031x}a", name=name) for n, name in enumerate(GROUPS, 1)]
+    choices = [(table, value, label) for table, states in STATES.items() for value, label in states]
+    records += [
+        _row("sys_choice", f"{n:031x}c", name=table, element="state", value=value, label=label)
+        for n, (table, value, label) in enumerate(choices, 1)
+    ]
+    return {(record.table, record.sys_id): record for record in records}
 
 
-def _user(sys_id: str, user_name: str, name: str, email: str) -> Record:
-    columns: dict[str, Any] = {"sys_id": sys_id, "user_name": user_name, "name": name, "email": email}
-    return Record(
-        table="sys_user", sys_id=sys_id, columns={key: plain(text) for key, text in columns.items()}
-    )
+def _row(table: str, sys_id: str, **columns: str) -> Record:
+    """Return a record that a fresh instance has; like every choice, group and user there it is in use."""
+    in_use = {"inactive": "false"} if table == "sys_choice" else {"active": "true"}
+    head = {"sys_id": sys_id, **columns, **in_use}
+    return Record(table=table, sys_id=sys_id, columns={key: plain(text) for key, text in head.items()})
