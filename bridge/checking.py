@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 
+from bridge.comments.waiting import span_in_words
 from bridge.errors import ConfigurationError, WebhookRefused
 from bridge.mapping import conditions, language
 from bridge.mapping.cases import Case, Expected
@@ -66,7 +67,13 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
         *(problem for run in runs for problem in run.problems),
         *_paths_in_no_sample(loaded, runs),
     )
-    warnings = (*files.warnings, *loaded.warnings, *_untested(loaded, runs), *_overlaps(loaded.mappings))
+    warnings = (
+        *files.warnings,
+        *loaded.warnings,
+        *_untested(loaded, runs),
+        *_hardly_approved(loaded.mappings),
+        *_overlaps(loaded.mappings),
+    )
     return CheckResult(
         mapping_set=loaded,
         problems=problems,
@@ -175,6 +182,17 @@ def _untested(loaded: MappingSet, runs: tuple[_CaseRun, ...]) -> Iterator[str]:
             yield f"{rule.place}: live mapping '{rule.id}' has no test in which it runs (add one)"
         if all(rule.id in run.names for run in own):
             yield f"{rule.place}: live mapping '{rule.id}' has no test in which it does not run (add one)"
+
+
+def _hardly_approved(mappings: tuple[MappingRule, ...]) -> Iterator[str]:
+    """Yield mappings whose approval is over sooner than it says."""
+    for rule in mappings:
+        if rule.approval is not None and rule.approval.expires > rule.max_age:
+            yield (
+                f"{rule.place}: '{rule.id}' can be approved for {span_in_words(rule.approval.expires)}, but "
+                f"is too old to be sent after {span_in_words(rule.max_age)} "
+                "(raise 'max_age', or shorten 'expires')"
+            )
 
 
 def _overlaps(mappings: tuple[MappingRule, ...]) -> Iterator[str]:

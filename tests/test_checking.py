@@ -117,6 +117,17 @@ def test_a_good_folder_has_neither_problem_nor_warning(folder: Path) -> None:
     assert (result.problems, warnings(result), result.tests_run) == ((), [], 2)
 
 
+def test_a_warning_says_that_an_approval_is_over_sooner_than_it_says(folder: Path) -> None:
+    text = MAPPING.replace("    mode: live", "    limits: {max_age: 30m}\n    approval: {}\n    mode: live")
+    result = write(folder, office=text)
+    assert result.problems == ()
+    assert warnings(result) == [
+        "mappings/office.yaml:3:9: 'repair' can be approved for 24 h, but is too old to be sent after 30 min "
+        "(raise 'max_age', or shorten 'expires')"
+    ]
+    assert warnings(write(folder, office=text.replace("approval: {}", "approval: {expires: 30m}"))) == []
+
+
 @pytest.mark.parametrize("needed", [True, False])
 def test_a_test_may_say_whether_approval_is_needed(folder: Path, *, needed: bool) -> None:
     above = 0 if needed else 1

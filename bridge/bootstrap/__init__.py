@@ -149,16 +149,14 @@ def check_files(settings: Settings) -> CheckResult:
 
 def load_context(settings: Settings) -> LoadContext:
     """Return what mappings may name, and the bridge's own limits."""
+    unread = [source for source in settings.sources if not system(source).keeps_history]
     return LoadContext(
         sources={source.name: source.kind for source in settings.sources},
         portals=tuple(portal.name for portal in settings.portals),
         max_devices=settings.max_devices,
         max_age=settings.max_age,
-        without_history=frozenset(
-            source.name
-            for source in settings.sources
-            if source.believed is Trust.DOORBELL and not system(source).keeps_history
-        ),
+        without_history=frozenset(source.name for source in unread if source.believed is Trust.DOORBELL),
+        history_unread=frozenset(source.name for source in unread),
         limits=bounds.limits(
             Layer.BRIDGE,
             per_hour=settings.per_hour,

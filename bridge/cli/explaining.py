@@ -12,7 +12,7 @@ import click
 from bridge import mapping_files
 from bridge.bootstrap import load_context, utc_now
 from bridge.bootstrap.outside import connect, system
-from bridge.cli import traces
+from bridge.cli import safeguards, traces
 from bridge.cli.assuming import settings_for_files
 from bridge.cli.options import NamedSource, SourceParam, json_option, portal_option
 from bridge.cli.previewing import LookUp, Preview, previews
@@ -20,7 +20,10 @@ from bridge.cli.showing import as_json, jsonable, line
 from bridge.connections import Connections
 from bridge.errors import NotPossible, WebhookRefused
 from bridge.mapping import language
+from bridge.mapping.bounds import tightest
 from bridge.mapping.evaluate import explain as explain_all
+from bridge.mapping.language import MappingSet
+from bridge.mapping.rules import MappingRule
 from bridge.models import Decision, Delivery, Ignored, Json, Plan, Problem, SourceName, Unplannable
 from bridge.resolving import Later, Resolving
 from bridge.settings import Settings
@@ -29,9 +32,10 @@ from bridge.ticketing import strict_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A decision, and for a plan the requests that would be sent or why there would be none."""
+    """A decision, and for a plan its mapping and what would be sent, or why nothing would be."""
 
     decision: Decision
+    rule: MappingRule | None
     requests: tuple[Preview, ...] | Problem | Later | None
 
 
@@ -99,23 +103,28 @@ def _explained(
     connections = connect(settings)
     asking = Resolving(connections=lambda: connections).resolve if look_up else None
     return tuple(
-        _with_requests(decision, connections, asking)
+        _with_requests(decision, mapping_set, connections, asking)
         for decision in explain_all(event, mapping_set, received_at=received_at)
     )
 
 
-def _with_requests(decision: Decision, connections: Connections, asking: LookUp | None) -> Explanation:
+def _with_requests(
+    decision: Decision, mapping_set: MappingSet, connections: Connections, asking: LookUp | None
+) -> Explanation:
     plan = decision.result
     if not isinstance(plan, Plan):
-        return Explanation(decision=decision, requests=None)
+        return Explanation(decision=decision, rule=None, requests=None)
     portal = connections.portals[plan.portal].config
-    return Explanation(decision=decision, requests=previews(plan, portal, asking))
+    rule = next(rule for rule in mapping_set.mappings if rule.id == decision.mapping)
+    return Explanation(decision=decision, rule=rule, requests=previews(plan, portal, asking))
 
 
 def _for_programs(one: Explanation) -> Json:
     requests: Json = jsonable(one.requests)
+    plan = one.decision.result
     return {
         "decision": jsonable(one.decision),
+        "tightest": jsonable(tightest(plan.limits)) if isinstance(plan, Plan) else None,
         "requests": requests if isinstance(one.requests, tuple) else None,
         "no_request": requests if isinstance(one.requests, Problem | Later) else None,
     }
@@ -130,16 +139,18 @@ def _print(one: Explanation) -> None:
         where = f"{result.problem.place}: " if result.problem.place else ""
         line(f"{where}{result.problem.detail} ({result.problem.reason})", indent=2)
     elif result is not None:
-        _print_plan(result)
+        assert one.rule is not None
+        _print_plan(result, one.rule)
         _print_requests(one.requests)
     line()
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, rule: MappingRule) -> None:
     line(f"action      {plan.action}: {plan.title}, on portal {plan.portal}", indent=2)
-    line(f"devices     {', '.join(plan.devices)} (by {plan.by}, at most {plan.max_devices})", indent=2)
+    line(f"devices     {', '.join(plan.devices)} (by {plan.by})", indent=2)
     for name, value in plan.params:
         line(f"parameter   {name}: {value}", indent=2)
+    safeguards.bounds(plan, rule)
     line(f"told        {plan.style.visibility}", indent=2)
 
 

@@ -72,10 +72,10 @@ def previews(
 
 def _unasked(plan: Plan) -> Resolved:
     engines = tuple(map(EngineUid, _engines(plan)))
-    by_name = plan.by is DeviceKey.NAME
+    unknown = {DeviceKey.NAME: "<UID of {}>", DeviceKey.USER: "<UIDs of the devices of {}>"}
     return Resolved(
         devices=tuple(
-            Device(uid=DeviceUid(f"<UID of {device}>" if by_name else device), name=None, engines=engines)
+            Device(uid=DeviceUid(unknown.get(plan.by, "{}").format(device)), name=None, engines=engines)
             for device in plan.devices
         )
     )

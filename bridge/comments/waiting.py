@@ -3,6 +3,8 @@
 It must not tell of a run of which something was sent.
 """
 
+from datetime import timedelta
+
 from bridge.comments.composing import listed, report, sentence, shown
 from bridge.comments.waiting_words import EXPIRED_WORDS, HELD_WORDS, LAYER_WORDS, LIMIT_WORDS, WITHDRAWN_WORDS
 from bridge.comments.wording import CALL_WORDS, NOT_SAID
@@ -65,9 +67,12 @@ def withdrawn(run: RunId, plan: Plan, reason: Reason, detail: str | None) -> Rep
 def limit_in_words(limit: Limit) -> str:
     """Return a limit as a person reads it, with whose it is."""
     whose = LAYER_WORDS[limit.layer]
-    return LIMIT_WORDS[limit.kind].format(most=limit.most, whose=whose, window=_hours(limit))
+    return LIMIT_WORDS[limit.kind].format(most=limit.most, whose=whose, window=span_in_words(limit.window))
 
 
-def _hours(limit: Limit) -> str:
-    minutes = int(limit.window.total_seconds() // 60)
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+def span_in_words(span: timedelta) -> str:
+    """Return a length of time in the largest unit that gives a whole number."""
+    seconds = int(span.total_seconds())
+    units = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+    size, unit = next(one for one in units if seconds % one[0] == 0)
+    return "24 h" if seconds == 86_400 else f"{seconds // size} {unit}"

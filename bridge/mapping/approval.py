@@ -78,9 +78,9 @@ def _check_field(data: Json, entry: Entry) -> None:
     if dot and root in ROOTS:
         plain = name.removesuffix(".to")
         entry.reading.fault(spot, f"'{field}' is a path where the name of a field is needed (write {plain})")
-    if entry.keeps_no_history:
+    if entry.get("source") in entry.reading.context.history_unread:
         entry.reading.fault(
             spot,
-            f"who changed '{field}' cannot be read: source '{entry.get('source')}' keeps no history "
-            "(use 'system', or leave it to 'bridge approve')",
+            f"who changed '{field}' cannot be read: source '{entry.get('source')}' tells of no history "
+            "(have HISTORY of the source set, use 'system', or leave it to 'bridge approve')",
         )

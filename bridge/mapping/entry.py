@@ -23,11 +23,6 @@ class Entry:
     spot: Spot
     reading: Reading
 
-    @property
-    def keeps_no_history(self) -> bool:
-        """Say whether the mapping's tickets are fetched and do not tell who changed what."""
-        return self.get("source") in self.reading.context.without_history
-
     def get(self, key: str, otherwise: Json = None) -> Json:
         """Return a value of the mapping, else of the defaults."""
         return self.own.get(key, self.defaults.get(key, otherwise))
@@ -58,9 +53,9 @@ class Entry:
 
     def _without_history(self, path: Path) -> str | None:
         """Return why a change cannot be asked for, where the tickets do not tell of theirs."""
-        if path.root != "change" or not self.keeps_no_history:
+        if path.root != "change" or self.get("source") not in self.reading.context.without_history:
             return None
         return (
             f"'{path.text}' cannot be known: source '{self.get('source')}' tells of no history "
-            "(ask how the ticket is now, such as ticket.status, or have HISTORY of the source set)"
+            "(ask how the ticket is now, as by ticket.status, or have TRUST or HISTORY of the source set)"
         )

@@ -22,7 +22,8 @@ class LoadContext:
     """What mappings may name, and the bridge's own limits: most devices for a ticket, greatest age.
 
     `without_history` are the sources whose tickets are fetched and keep no history that can be read: there
-    `change.` means nothing. `limits` are the bridge's own.
+    `change.` means nothing. `history_unread` are all sources of which we cannot read who changed what, also
+    where a webhook tells what changed. `limits` are the bridge's own.
     """
 
     sources: Mapping[SourceName, SourceKind]
@@ -30,6 +31,7 @@ class LoadContext:
     max_devices: int
     max_age: timedelta = timedelta(hours=24)
     without_history: frozenset[SourceName] = frozenset()
+    history_unread: frozenset[SourceName] = frozenset()
     limits: tuple[Limit, ...] = ()
 
 

@@ -291,6 +291,7 @@ def home(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> H
             "BRIDGE_SOURCES__SERVICENOW__KIND": "servicenow",
             "BRIDGE_SOURCES__SERVICENOW__BASE_URL": sandbox.servicenow_url,
             "BRIDGE_SOURCES__SERVICENOW__VERIFY": "token",
+            "BRIDGE_SOURCES__SERVICENOW__TRUST": "payload",
             "BRIDGE_SOURCES__SERVICENOW__SECRETS": json.dumps([known.SERVICENOW_TOKEN]),
             "BRIDGE_SOURCES__SERVICENOW__USERNAME": known.SERVICENOW_USERNAME,
             "BRIDGE_SOURCES__SERVICENOW__PASSWORD": known.SERVICENOW_PASSWORD,

@@ -44,6 +44,76 @@ def test_the_request_is_the_one_that_would_leave_with_its_password_masked(home, 
     assert encoded not in people
 
 
+def test_every_bound_is_named_with_whose_it_is_and_which_is_the_tightest(home):
+    catalogue = home.folder / "mappings" / "actions.yaml"
+    catalogue.write_text(
+        catalogue.read_text().replace(
+            "    max_devices: 5\n", "    max_devices: 5\n    limits: {per_hour: 50, cooldown: 1h}\n"
+        )
+    )
+    file = home.folder / "mappings" / "jira-office-repair.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "      max_age: 30m\n",
+            "      max_age: 30m\n      per_hour: 20\n      cooldown: 90s\n"
+            "    approval: {above: 2, system: true, by_group: Leads, expires: 20m}\n"
+            "    send_again: {times: 2, wait: 10m}\n    after: {unknown: {label: look, state: Escalated}}\n",
+        )
+    )
+    lines = [text.strip() for text in home.run(*JIRA).stdout.splitlines()]
+    begins = lines.index("at most     3 devices (set for this mapping)")
+    assert lines[begins : begins + 13] == [
+        "at most     3 devices (set for this mapping)",
+        "age         sent within 30 min of the change (set for this mapping)",
+        "limit       100 runs an hour for the whole bridge",
+        "limit       50 runs an hour for this action",
+        "limit       one run on a device within 1 h (set for this action), the tightest of its kind",
+        "limit       20 runs an hour for this mapping, the tightest of its kind",
+        "limit       one run on a device within 90 s (set for this mapping)",
+        "approval    needed on more than 2 devices, so not for this one",
+        "approval    given by the ticket's own approvals or bridge approve, within 20 min",
+        "approval    never by person, actor, only by the group Leads",
+        "again       up to 2 times, 10 min after an answer",
+        "after       unknown: state Escalated, label look",
+        "told        internal",
+    ]
+    tightest = home.json(*JIRA)[0]["tightest"]
+    assert [(one["kind"], one["layer"], one["most"]) for one in tightest] == [
+        ("per_hour", "mapping", 20),
+        ("cooldown", "action", 1),
+    ]
+
+
+def test_by_user_the_request_names_whose_devices_stand_in_it(home):
+    catalogue = home.folder / "mappings" / "actions.yaml"
+    catalogue.write_text(
+        catalogue.read_text().replace("max_devices: 5\n", "max_devices: 5\n    approval: {above: 1}\n")
+    )
+    file = home.folder / "mappings" / "servicenow-incident.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "from: ticket.affected_item", "from: ticket.person.login\n      by: user\n      domain: CORP"
+        )
+    )
+    path = home.folder / "mappings" / "samples" / "servicenow-incident.json"
+    sample = json.loads(path.read_text())
+    login = home.json("explain", str(path), "--source", "servicenow")[0]["decision"]["result"]["devices"][0]
+    assert login in json.dumps(sample)
+    text = home.run("explain", str(path), "--source", "servicenow").stdout
+    assert f"only devices that CORP\\{login} has used within 7 days" in text
+    assert "how many this person has is not known yet" in text
+    assert f"<UIDs of the devices of {login}>" in text
+
+
+def test_nobody_approves_by_a_field_of_a_source_whose_history_is_not_read(home):
+    file = home.folder / "mappings" / "servicenow-incident.yaml"
+    approval = "    approval: {field: state, becomes: Authorized}\n    mode: live"
+    file.write_text(file.read_text().replace("    mode: live", approval))
+    assert "who changed 'state' cannot be read" in home.run("check", code=1).output
+    home.write_settings(BRIDGE_SOURCES__SERVICENOW__HISTORY="sys_audit")
+    assert "who changed" not in home.run("check").output
+
+
 def test_looking_up_reads_the_uids_and_runs_nothing(home, sandbox):
     (request,) = home.json(*JIRA, "--look-up")[0]["requests"]
     control = NexthinkControl(url=sandbox.nexthink_url)

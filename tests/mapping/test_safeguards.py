@@ -486,16 +486,16 @@ def test_a_change_cannot_be_asked_for_where_the_tickets_tell_of_none(
     assert load_texts(text).mappings
     assert problems(load_texts, text, context=silent) == (
         f"mappings/m1.yaml:{spot}: '{path}' cannot be known: source 'jira' tells of no history "
-        "(ask how the ticket is now, such as ticket.status, or have HISTORY of the source set)",
+        "(ask how the ticket is now, as by ticket.status, or have TRUST or HISTORY of the source set)",
     )
 
 
 def test_nobody_can_approve_by_a_field_where_who_changed_it_cannot_be_read(
     load_texts: Load, mapping: str, context: LoadContext
 ) -> None:
-    silent = replace(context, without_history=frozenset({SourceName("jira")}))
+    silent = replace(context, history_unread=frozenset({SourceName("jira")}))
     text = mapping + "    approval: {field: status, becomes: Approved}\n"
     assert problems(load_texts, text, context=silent) == (
-        "mappings/m1.yaml:13:23: who changed 'status' cannot be read: source 'jira' keeps no history "
-        "(use 'system', or leave it to 'bridge approve')",
+        "mappings/m1.yaml:13:23: who changed 'status' cannot be read: source 'jira' tells of no history "
+        "(have HISTORY of the source set, use 'system', or leave it to 'bridge approve')",
     )
