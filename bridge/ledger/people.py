@@ -171,9 +171,6 @@ def move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: A
         raise NotPossible(
             f"run {run.id} is {run.state}; this needs {wanted} (see `bridge runs show {run.id}`)"
         )
-    tx.note(run=run.id, event=after, by=act.author, detail=act.reason)
-    tx.audit(
-        "decided", about=run.id, by=act.author, detail={"was": run.state, "is": after, "why": act.reason}
-    )
+    tx.note(run=run.id, event=after, by=act.author, detail=act.reason, evidence={"was": run.state})
     tx.count("run", run.mapping, after)
     ring(tx)

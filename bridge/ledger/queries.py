@@ -10,8 +10,10 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
-from bridge.ledger import Tx, approvals, pausing, sending
+from bridge.ledger import Tx, approvals, auditing, pausing, sending
+from bridge.ledger.auditing import Unsealed
 from bridge.ledger.codec import comment_of, delivery_of, run_of
+from bridge.ledger.pseudonyms import SALT_FACT
 from bridge.ledger.tables import (
     UNENDED,
     UNPOSTED,
@@ -73,7 +75,7 @@ class Figures:
     """Everything that health and metrics say of the ledger, at `now` of the ledger's clock.
 
     `runs` counts the states that have not ended plus `dead`; `oldest_due` is when the run that has waited
-    longest could have started.
+    longest could have started. `audit_sealed` is the newest segment, 0 where there is none.
     """
 
     now: datetime
@@ -85,6 +87,8 @@ class Figures:
     undeliverable: int
     sessions: tuple[SessionLine, ...]
     pauses: tuple[Pause, ...]
+    audit_sealed: int
+    audit_unsealed: Unsealed
     facts: tuple[Fact, ...]
     totals: tuple[Total, ...]
     refused: tuple[Total, ...]
@@ -101,6 +105,7 @@ def figures(tx: Tx) -> Figures:
     }
     unposted = is_in(comments.c.state, *UNPOSTED)
     owed = tx.connection.execute(select(func.count(), func.min(comments.c.owed_at)).where(unposted)).one()
+    newest = auditing.newest_seal(tx)
     return Figures(
         now=tx.now,
         runs=tuple((state, by_state.get(state, 0)) for state in unended),
@@ -118,8 +123,12 @@ def figures(tx: Tx) -> Figures:
             for row in tx.connection.execute(select(sessions).where(sessions.c.ended_at.is_(None)))
         ),
         pauses=pausing.standing(tx),
+        audit_sealed=newest.id if newest else 0,
+        audit_unsealed=auditing.unsealed(tx),
+        # The salt of the audit's digests is nobody's business.
         facts=tuple(
-            Fact(name=row.name, value=row.value, at=row.at) for row in tx.connection.execute(select(facts))
+            Fact(name=row.name, value=row.value, at=row.at)
+            for row in tx.connection.execute(select(facts).where(facts.c.name != SALT_FACT))
         ),
         totals=tuple(Total(**row) for row in tx.connection.execute(select(totals)).mappings()),
         refused=tuple(

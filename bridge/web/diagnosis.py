@@ -19,6 +19,8 @@ STALE_SECONDS = 15.0
 # What waits longer than this shows that too little is working, or nothing.
 QUEUE_WAIT = timedelta(minutes=5)
 COMMENT_WAIT = timedelta(minutes=15)
+# Rows are sealed every second where a worker lives, unless somebody touched the seals.
+SEAL_WAIT = timedelta(minutes=1)
 # What ended badly is warned of for this long; it stays in the metrics, and in the run.
 REMEMBERED = timedelta(hours=24)
 
@@ -94,6 +96,7 @@ def diagnose(
     checks += _comments(figures)
     checks += _portals(figures)
     checks += _refused(figures)
+    checks.append(_age("audit:unsealed", figures.now, figures.audit_unsealed.oldest, SEAL_WAIT))
     return tuple(checks)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import Reason
+from bridge.ledger.auditing import Unsealed
 from bridge.ledger.queries import Fact, Figures, Total
 from bridge.models import Pause, PauseScope, RunState
 from bridge.serving import create_app
@@ -33,6 +34,8 @@ def figures(**given: Any) -> Figures:
         "undeliverable": 0,
         "sessions": (),
         "pauses": (),
+        "audit_sealed": 1,
+        "audit_unsealed": Unsealed(count=0, oldest=None),
         "facts": (Fact(name="mapping_set", value="5f3a", at=NOW),),
         "totals": (),
         "refused": (),

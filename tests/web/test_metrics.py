@@ -47,6 +47,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
         ("bridge_paused", ("main", "portal", "unauthorized")): 1,
         ("bridge_mapping_set_info", (hash_in_force,)): 1,
         ("bridge_mapping_set_refused", ()): 1,
+        ("bridge_audit_sealed_segment", ()): 0,
         ("bridge_deliveries_total", ("jira", "matched")): 3,
         ("bridge_run_transitions_total", ("queued", "teams-cache-when-chosen")): 3,
         ("bridge_run_transitions_total", ("answered", "teams-cache-when-chosen")): 1,
@@ -58,6 +59,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
     }
     assert {name: seen.get(name) for name in expected} == expected
     assert seen["bridge_queue_oldest_seconds", ()] > 0
+    assert seen["bridge_audit_unsealed", ()] > 0
     assert seen["bridge_comments_oldest_seconds", ()] > 0
     assert seen["bridge_last_good_call_timestamp_seconds", ("main",)] > 1_700_000_000
     assert not any("SUP" in label or "WS-" in label for _, labels in seen for label in labels)

@@ -1,0 +1,93 @@
+"""Commands about the audit: `audit verify`, `audit export`, `audit head`.
+
+They must not change the ledger; rows are written with what they tell of, and sealed by a worker.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from bridge.cli.opening import ledger_to_read
+from bridge.cli.options import json_option
+from bridge.cli.showing import as_json, line, moment
+from bridge.errors import NotPossible
+from bridge.ledger import auditing, verifying
+from bridge.ledger.verifying import Verification
+from bridge.models import Json
+
+_TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+@click.group()
+def audit() -> None:
+    """Verify, export and name the head of the audit."""
+
+
+@audit.command()
+@click.option(
+    "--head",
+    "heads",
+    metavar="HASH",
+    multiple=True,
+    help="A head that was noted before, from the log or from `bridge audit head`: it must be in the chain. "
+    "May be given again.",
+)
+@json_option
+def verify(heads: tuple[str, ...], for_programs: bool) -> None:
+    """Find rows and seals of the audit that were changed, removed or put in; exit 1 where there are any."""
+    with ledger_to_read() as ledger:
+        found = ledger.read(verifying.verify, heads=heads)
+    if for_programs:
+        as_json(found)
+    else:
+        _print(found)
+    if found.faults:
+        sys.exit(1)
+
+
+@audit.command()
+@click.option("--since", metavar="TIME", type=_TIMES, help="Leave out what was before, such as 2026-01-31.")
+@click.option("--until", metavar="TIME", type=_TIMES, help="Leave out what was then or later, in UTC.")
+@click.option("--run", metavar="RUN", help="Only what is about this run.")
+def export(since: datetime | None, until: datetime | None, run: str | None) -> None:
+    """Print the audit as lines of JSON, each seal behind the rows of its segment."""
+    with ledger_to_read() as ledger:
+        ledger.read(auditing.export, emit=_emit, since=_utc(since), until=_utc(until), about=run)
+
+
+@audit.command()
+@json_option
+def head(for_programs: bool) -> None:
+    """Print the newest seal: its segment and hash, to be noted where nobody can change it."""
+    with ledger_to_read() as ledger:
+        seal = ledger.read(auditing.newest_seal)
+    if seal is None:
+        raise NotPossible("nothing is sealed yet (a worker seals every second: start `bridge worker`)")
+    if for_programs:
+        as_json(seal)
+    else:
+        line(f"segment {seal.id}, sealed {moment(seal.at)}: {seal.chain}")
+
+
+def _print(found: Verification) -> None:
+    for fault in found.faults:
+        place = "the audit" if fault.segment is None else f"segment {fault.segment}"
+        line(f"{place}: {fault.what}")
+    purged = f", the first {found.purged_segments} of them purged" if found.purged_segments else ""
+    line(f"{found.rows} rows in {found.segments} segments{purged}: faults: {len(found.faults)}")
+    if found.head is not None:
+        line(f"the head is segment {found.head.id}, sealed {moment(found.head.at)}: {found.head.chain}")
+    if found.unsealed.count:
+        line(
+            f"{found.unsealed.count} rows are not sealed yet, the oldest from {moment(found.unsealed.oldest)}"
+        )
+
+
+def _emit(content: Json) -> None:
+    click.echo(json.dumps(content).replace("\x7f", "\\u007f"))
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)
