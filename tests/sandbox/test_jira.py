@@ -337,3 +337,72 @@ def test_a_comment_that_a_fault_kept_from_being_carried_out_is_not_stored(api, j
     with pytest.raises(ConnectionResetError):
         api("POST", COMMENTS, {"body": GOOD})
     assert len(jira.comments()) == 1
+
+
+# ── changes over REST ────────────────────────────────────────────────────────────────────────────────────
+
+ISSUE = "/rest/api/3/issue/SUP-101"
+
+
+def transitions(api, headers=CLOUD, issue=ISSUE):
+    offered = api("GET", f"{issue}/transitions", headers=headers).json["transitions"]
+    return {each["to"]["name"]: each for each in offered}
+
+
+def test_a_transition_is_made_by_its_id_which_differs_from_status_to_status(api, jira):
+    first = transitions(api)["In Progress"]["id"]
+    assert api("POST", f"{ISSUE}/transitions", {"transition": {"id": first}}).status == 204
+    shown = api("GET", f"{ISSUE}?fields=status").json["fields"]["status"]
+    assert (shown["name"], shown["statusCategory"]["key"]) == ("In Progress", "indeterminate")
+    again = api("POST", f"{ISSUE}/transitions", {"transition": {"id": first}})
+    assert (again.status, "not valid" in again.json["errorMessages"][0]) == (400, True)
+    assert transitions(api)["Done"]["id"] != first
+    (change,) = api("GET", f"{ISSUE}/changelog").json["values"]
+    assert (change["author"]["accountId"], change["items"][0]["toString"]) == ("712020:bridge", "In Progress")
+
+
+def test_a_screen_that_asks_for_a_field_refuses_its_transition(api, jira):
+    jira.behave(screens_ask=True)
+    closing = transitions(api)["Closed"]
+    assert closing["hasScreen"] is True
+    refused = api("POST", f"{ISSUE}/transitions", {"transition": {"id": closing["id"]}})
+    assert (refused.status, refused.json["errors"]) == (
+        400,
+        {"resolution": "Please select a valid resolution."},
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "key", "known_as"),
+    [(CLOUD, 3, "accountId", "712020:bo"), (DATACENTER, 2, "name", "bo")],
+)
+def test_an_assignee_is_named_as_the_deployment_names_people(api, headers, version, key, known_as):
+    issue = f"/rest/api/{version}/issue/SUP-101"
+    assert api("PUT", f"{issue}/assignee", {key: known_as}, headers=headers).status == 204
+    assert api("GET", issue, headers=headers).json["fields"]["assignee"][key] == known_as
+    refused = api("PUT", f"{issue}/assignee", {key: "nobody"}, headers=headers)
+    assert (refused.status, "assignee" in refused.json["errors"]) == (400, True)
+
+
+def test_labels_are_added_once_unless_they_are_not_on_the_screen(api, jira):
+    for _ in range(2):
+        assert api("PUT", ISSUE, {"update": {"labels": [{"add": "bridge"}]}}).status == 204
+    assert api("GET", ISSUE).json["fields"]["labels"] == ["bridge"]
+    assert api("PUT", ISSUE, {"update": {"labels": [{"add": "two words"}]}}).status == 400
+    jira.behave(labels_off_screen=True)
+    assert "appropriate screen" in str(api("PUT", ISSUE, {"update": {"labels": [{"add": "x"}]}}).json)
+
+
+def test_a_change_over_rest_is_told_to_every_target_with_its_author(api, jira):
+    jira.register(url="http://127.0.0.1:1/hooks/jira", retry_waits=[])
+    api("PUT", f"{ISSUE}/assignee", {"accountId": "712020:bo"})
+    (sent,) = wait_for(jira.deliveries)
+    event = json.loads(sent["body"])
+    assert (event["webhookEvent"], event["user"]["accountId"]) == ("jira:issue_updated", "712020:bridge")
+    assert event["changelog"]["items"][0]["field"] == "assignee"
+
+
+def test_statuses_and_users_are_told(api):
+    assert "In Progress" in [each["name"] for each in api("GET", "/rest/api/3/status").json]
+    assert api("GET", "/rest/api/3/user?accountId=712020:bo").json["displayName"] == "Bo Approver"
+    assert api("GET", "/rest/api/3/user?accountId=nobody").status == 404

@@ -128,6 +128,113 @@ def test_values_and_names_are_written_apart(house, servicenow):
     assert record_of(servicenow, mine, run)["state"] == "On Hold"
 
 
+# ── Jira ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+PEOPLE = {"jira": "712020:bo", "datacenter": "bo"}
+
+
+def issue_of(jira: Any, mine: Any, run: str) -> dict[str, Any]:
+    fields: dict[str, Any] = jira.call("GET", f"issues/{mine.story(run).run.ticket.key}")["fields"]
+    return fields
+
+
+@pytest.mark.parametrize("source", ["jira", "datacenter"])
+def test_an_issue_gets_its_label_its_assignee_and_its_status_behind_the_comment(house, jira, source):
+    mine = house()
+    wanted = change(state="In Progress", assign_to=PEOPLE[source], label="bridge")
+    run = mine.ask(source, after=(wanted,))
+    mine.work()
+    mine.post()
+    assert changes(mine, run) == [(CommentState.POSTED, "label, assignee, status")]
+    issue = issue_of(jira, mine, run)
+    assert (issue["status"]["name"], issue["labels"]) == ("In Progress", ["bridge"])
+    assert issue["assignee"]["displayName"] == "Bo Approver"
+    order = [seen["path"].rsplit("/", 1)[1] for seen in jira.requests() if seen["method"] in {"POST", "PUT"}]
+    assert order == ["comment", mine.story(run).run.ticket.uid, "assignee", "transitions"]
+
+
+def test_what_the_issue_shows_already_is_not_written(house, jira):
+    mine = house()
+    run = mine.ask("jira", after=(change(state="approved"),))
+    mine.work()
+    mine.post()
+    assert changes(mine, run) == [(CommentState.POSTED, "nothing to do")]
+    assert writes(jira, "POST", "/transitions") == []
+
+
+def test_a_transition_whose_answer_was_lost_is_made_once(house, jira):
+    mine = house()
+    run = mine.ask("jira", after=(change(state="Done", label="bridge"),))
+    mine.work()
+    jira.fault("reset_after_read", method="POST", path="*/transitions")
+    mine.post()
+    assert [state for state, _ in changes(mine, run)] == [CommentState.OWED]
+    mine.later(seconds=130)
+    mine.post()
+    assert changes(mine, run) == [(CommentState.POSTED, "nothing to do")]
+    assert len(writes(jira, "POST", "/transitions")) == 1
+    assert issue_of(jira, mine, run)["status"]["name"] == "Done"
+    assert len(mine.calls(run)) == 1
+
+
+def test_a_part_that_is_refused_keeps_no_other_part_back_and_is_shown(house, jira):
+    mine = house()
+    jira.behave(labels_off_screen=True)
+    run = mine.ask("jira", after=(change(state="In Progress", assign_to="nobody", label="bridge"),))
+    mine.work()
+    mine.post()
+    ((state, detail),) = changes(mine, run)
+    assert state is CommentState.UNDELIVERABLE
+    assert "appropriate screen" in str(detail)
+    assert "cannot be assigned" in str(detail)
+    assert issue_of(jira, mine, run)["status"]["name"] == "In Progress"
+
+
+def test_a_status_to_which_no_transition_leads_is_undeliverable(house, jira):
+    mine = house()
+    run = mine.ask("jira", after=(change(state="Escalated"),))
+    mine.work()
+    mine.post()
+    detail = "our account has no transition from Approved to Escalated"
+    assert changes(mine, run) == [(CommentState.UNDELIVERABLE, detail)]
+    assert mine.told(run) == [CommentState.POSTED, CommentState.UNDELIVERABLE]
+
+
+def test_a_transition_whose_screen_wants_more_is_undeliverable_in_the_words_of_jira(house, jira):
+    mine = house()
+    jira.behave(screens_ask=True)
+    run = mine.ask("jira", after=(change(state="Closed"),))
+    mine.work()
+    mine.post()
+    ((state, detail),) = changes(mine, run)
+    assert (state, "valid resolution" in str(detail)) == (CommentState.UNDELIVERABLE, True)
+
+
+def test_a_transition_that_meets_another_change_is_tried_again(house, jira):
+    mine = house()
+    run = mine.ask("jira", after=(change(state="In Progress"),))
+    mine.work()
+    jira.fault("status", status=409, method="POST", path="*/transitions")
+    mine.post()
+    assert [state for state, _ in changes(mine, run)] == [CommentState.OWED]
+    mine.later(minutes=5)
+    mine.post()
+    assert changes(mine, run) == [(CommentState.POSTED, "status")]
+
+
+def test_an_issue_that_was_closed_meanwhile_is_left_as_it_is(house, jira):
+    mine = house()
+    run = mine.ask("jira", after=(change(state="In Progress", label="bridge"),))
+    key = mine.story(run).run.ticket.key
+    jira.call("POST", "changes", {"key": key, "fields": {"status": {"id": "10103", "name": "Done"}}})
+    mine.work()
+    mine.post()
+    assert [comment.reason for comment in mine.story(run).comments] == [None, Reason.TICKET_CLOSED]
+    issue = issue_of(jira, mine, run)
+    assert (issue["status"]["name"], issue["labels"]) == ("Done", [])
+
+
 # ── every ticket system ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -17,7 +17,14 @@ from bridge.sandbox.jira.writing import JiraError, check_property, read_draft, s
 
 _PAGE = 100
 _ORDERS = {"created": False, "+created": False, "-created": True}
-_PERMISSIONS = ("BROWSE_PROJECTS", "ADD_COMMENTS", "EDIT_ISSUES", "DELETE_OWN_COMMENTS", "TRANSITION_ISSUES")
+_PERMISSIONS = (
+    "BROWSE_PROJECTS",
+    "ADD_COMMENTS",
+    "EDIT_ISSUES",
+    "ASSIGN_ISSUES",
+    "DELETE_OWN_COMMENTS",
+    "TRANSITION_ISSUES",
+)
 
 
 def routes(site: JiraSite, url: Callable[[], str]) -> Blueprint:

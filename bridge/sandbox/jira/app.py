@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from bridge.sandbox import control
 from bridge.sandbox.faults import FaultQueue
-from bridge.sandbox.jira import api, approvals, past, people, search, service_desk
+from bridge.sandbox.jira import api, approvals, changing, past, people, search, service_desk
 from bridge.sandbox.jira.service_desk import ServiceDeskError
 from bridge.sandbox.jira.site import (
     PERSON,
@@ -112,6 +112,14 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
             for target in targets:
                 sender.send(webhook(target, happening, url()))
 
+    def tell_of_change(issue: Issue, author: Account, changes: tuple[FieldChange, ...], number: str) -> None:
+        """Send the webhook that a change over REST causes."""
+        happening = Happening(
+            kind=Kind.ISSUE_UPDATED, issue=issue, actor=author.person, changes=changes, change_id=number
+        )
+        for target in targets:
+            sender.send(webhook(target, happening, url()))
+
     jira.listeners.append(tell_targets)
 
     def reset() -> None:
@@ -124,6 +132,7 @@ def create_site(sender: Sender, url: Callable[[], str]) -> Site:
     control.skip_spoilt_requests(app)
     _add_sign_in(app)
     app.register_blueprint(api.routes(jira, url))
+    app.register_blueprint(changing.routes(jira, directory, url, tell_of_change))
     app.register_blueprint(past.routes(jira, url))
     app.register_blueprint(search.routes(jira, url))
     app.register_blueprint(people.routes(directory, url))
@@ -174,6 +183,10 @@ def _add_control(app: Flask, jira: JiraSite, targets: list[Target]) -> None:
         desk, open_ = order.service_desk, order.open_for_comments
         issue = jira.put_issue(order.key, order.fields, service_desk=desk, open_=open_)
         return jsonify(asdict(issue))
+
+    @app.get("/_sandbox/issues/<key>")
+    def get_issue(key: str) -> Response:
+        return jsonify(asdict(_issue(jira, key)))
 
     @app.delete("/_sandbox/issues/<key>")
     def delete_issue(key: str) -> tuple[str, int]:

@@ -117,10 +117,16 @@ class StoredChange:
 
 @dataclass(slots=True, kw_only=True)
 class Behaviour:
-    """How this site behaves on demand: `drops_internal` makes every internal comment public, in silence."""
+    """How this site behaves on demand.
+
+    `drops_internal` makes every internal comment public, in silence. `labels_off_screen` takes labels off the
+    edit screen; `screens_ask` has the screen of a transition ask for what it was not given.
+    """
 
     drops_internal: bool = False
     max_comments: int = 5_000
+    labels_off_screen: bool = False
+    screens_ask: bool = False
 
 
 Listener = Callable[[Issue, StoredComment], None]
@@ -157,7 +163,7 @@ class JiraSite:
             issue = Issue(
                 id=old.id if old else self.next_id(),
                 key=key,
-                fields=_with_category(fields),
+                fields=with_category(fields),
                 service_desk=service_desk,
                 open_for_comments=open_,
             )
@@ -195,7 +201,7 @@ class JiraSite:
         """Set some fields and the time of update; return the issue and the number of the history's entry."""
         at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         with self._lock:
-            changed = _with_category({**issue.fields, **fields, "updated": stamp(at)})
+            changed = with_category({**issue.fields, **fields, "updated": stamp(at)})
             self._issues[issue.key] = replace(issue, fields=changed)
             if not items:
                 return self._issues[issue.key], None
@@ -259,7 +265,7 @@ _CATEGORIES = {
 }
 
 
-def _with_category(fields: dict[str, Any]) -> dict[str, Any]:
+def with_category(fields: dict[str, Any]) -> dict[str, Any]:
     """Return fields whose status says its category; one that is not known here is in progress."""
     status = fields.get("status")
     if not isinstance(status, dict) or "statusCategory" in status:
