@@ -1,25 +1,40 @@
-"""Says by which commands a person moves a run on that waits for one.
+"""Says why a run waits, and by which commands a person moves one on that waits for one.
 
-It must not carry a command out.
+It must not carry a command out, nor decide anything: the policy has ruled.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from bridge.comments.waiting import limit_in_words
 from bridge.errors import Reason
-from bridge.models import Run, RunState
+from bridge.ledger import pausing
+from bridge.ledger.queries import RunStory
+from bridge.models import Approval, ApprovalState, Part, Pause, RunState
+from bridge.policy import too_old_at
+
+# So many digits of a plan's hash name it to a person.
+HASH_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaysOut:
-    """What to do first, and the commands to choose from; both empty where a run waits for nobody."""
+    """Why a run waits, what to do first, and the commands to choose from; empty where it waits for nobody.
 
+    `facts` are pairs of a word and what it stands for: the limit, the pause and its author, until when.
+    """
+
+    facts: tuple[tuple[str, str], ...] = ()
     advice: str = ""
     commands: tuple[str, ...] = ()
 
 
-def of(run: Run, *, attempt: int) -> WaysOut:
-    """Return the ways out of a run for which `attempt` requests have been made."""
+def of(story: RunStory) -> WaysOut:
+    """Return why a run waits, and its ways out."""
+    run = story.run
     if run.state is RunState.UNKNOWN:
+        attempt = sum(call.intended_at is not None for call in story.calls)
         return WaysOut(
             advice="Find out in Nexthink whether the action ran, then say so with one of these:",
             commands=(
@@ -29,21 +44,90 @@ def of(run: Run, *, attempt: int) -> WaysOut:
             ),
         )
     if run.state is RunState.HELD:
-        advice, release = _release(run)
+        advice, commands = _held(story)
         return WaysOut(
+            facts=tuple(_facts(story)),
             advice=advice,
-            commands=(f"bridge release {release} --reason TEXT", f"bridge cancel {run.id} --reason TEXT"),
+            commands=(*commands, f"bridge cancel {run.id} --reason TEXT"),
         )
-    return WaysOut()
+    return WaysOut(facts=tuple(_of_approval(story.approval)) if story.approval else ())
 
 
-def _release(run: Run) -> tuple[str, str]:
-    if run.reason is Reason.PORTAL_PAUSED and run.plan is not None:
-        advice = "Its portal was paused. Mend the cause, then release what it holds, or cancel this run:"
-        return advice, f"--portal {run.plan.portal}"
-    if run.reason is Reason.RESTORED:
-        advice = "The ledger looked restored. Compare with the tickets, then release all, or cancel this run:"
-        return advice, "--restored"
-    if run.reason is Reason.LOOP:
-        return "Find out who keeps changing the ticket, then choose one of these:", str(run.id)
-    return "It waits for a person:", str(run.id)
+def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
+    """Return what to do first about a held run, and the commands that let it go on."""
+    run, approval = story.run, story.approval
+    release = f"bridge release {run.id} --reason TEXT"
+    match run.reason:
+        case Reason.PORTAL_PAUSED if run.plan is not None:
+            advice = "Its portal was paused. Mend the cause, then lift the pause, or cancel this run:"
+            return advice, (f"bridge release --portal {run.plan.portal} --reason TEXT",)
+        case Reason.RESTORED:
+            advice = (
+                "The ledger looked restored. Compare with the tickets, then release all, or cancel this run:"
+            )
+            return advice, ("bridge release --restored --reason TEXT",)
+        case Reason.LOOP:
+            return "Find out who keeps changing the ticket, then choose one of these:", (release,)
+        case Reason.OVER_LIMIT:
+            advice = "It goes on by itself when the limit allows, if it is not too old by then. Not to wait:"
+            return advice, (release,)
+        case Reason.PAUSED:
+            named = _pause_of(story)
+            lift = pausing.named(named) if named else run.detail or "SCOPE VALUE"
+            return "It goes on when the pause is lifted or expires:", (f"bridge resume {lift} --reason TEXT",)
+        case Reason.AWAITING_APPROVAL if approval is not None:
+            plan = approval.plan_hash[:HASH_SHOWN]
+            approve = f"bridge approve {run.id} --plan {plan}"
+            return (
+                "It goes on when somebody else than who asked approves exactly this:",
+                (f"{approve} --reason TEXT", f"{approve} --decline --reason TEXT"),
+            )
+        case Reason.CLOCK_WENT_BACK:
+            return "It goes on when the clock is right again. See that the time service runs:", ()
+    return "It waits for a person:", (release,)
+
+
+def _facts(story: RunStory) -> Iterator[tuple[str, str]]:
+    run, ruling = story.run, story.ruling
+    pause = _pause_of(story)
+    if ruling is not None and ruling.limit is not None:
+        yield "limit", limit_in_words(ruling.limit)
+    if pause is not None:
+        author = pause.author or "the bridge"
+        why = f": {pause.detail}" if pause.detail else ""
+        yield "pause", f"{pausing.named(pause)}, since {_moment(pause.at)} by {author} ({pause.reason}{why})"
+    if story.approval is not None:
+        yield from _of_approval(story.approval)
+    if ruling is not None and ruling.until is not None:
+        yield "not before", _moment(ruling.until)
+    if run.plan is not None:
+        yield "expires", _moment(too_old_at(run.plan))
+
+
+def _pause_of(story: RunStory) -> Pause | None:
+    """Return the pause that holds a run; one of Engines or devices is known only by what held the run."""
+    if story.ruling is not None and story.ruling.pause is not None:
+        return story.ruling.pause
+    held_by = (one for one in story.pauses if pausing.named(one) == story.run.detail)
+    return next(held_by, None) if story.run.reason is Reason.PAUSED else None
+
+
+def _of_approval(approval: Approval) -> Iterator[tuple[str, str]]:
+    yield "plan", approval.plan_hash[:HASH_SHOWN]
+    for part in approval.parts:
+        yield from _would_reach(part)
+    yield "asked", f"{_moment(approval.asked_at)}, may be approved until {_moment(approval.expires_at)}"
+    if approval.state is not ApprovalState.ASKED:
+        at = f" at {_moment(approval.decided_at)}" if approval.decided_at else ""
+        yield str(approval.state), f"by {approval.decided_by}{at}"
+
+
+def _would_reach(part: Part) -> Iterator[tuple[str, str]]:
+    engines = "all connected" if part.engines is None else ", ".join(part.engines)
+    for device in part.devices:
+        yield "device", f"{device.name or '-'} {device.uid}"
+    yield "Engines", engines
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

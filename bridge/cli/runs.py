@@ -96,8 +96,11 @@ def show_run(run: str, for_programs: bool) -> None:
         line(f"{instant(at)}  {texts[0]}", indent=2)
         for text in texts[1:]:
             line(text, indent=44)
-    attempt = sum(call.intended_at is not None for call in story.calls)
-    found = ways_out.of(story.run, attempt=attempt)
+    found = ways_out.of(story)
+    if found.facts:
+        line()
+    for word, said in found.facts:
+        line(f"{word:<11} {said}", indent=2)
     if found.advice:
         line(found.advice)
     for command in found.commands:
@@ -115,6 +118,10 @@ def _print_run(run: Run) -> None:
         _print_plan(run.plan)
     if run.state is RunState.QUEUED:
         line(f"due         {moment(run.due_at)}, after {run.tries} tries", indent=2)
+    if run.waived:
+        line("limits      a person released it over them", indent=2)
+    if run.replay_of:
+        line(f"replay of   {run.replay_of}", indent=2)
     if run.crashes:
         line(f"crashes     {run.crashes}", indent=2)
 

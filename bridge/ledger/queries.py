@@ -177,6 +177,7 @@ class RunStory:
     """A run with all that happened to it.
 
     `ruling` is what the policy says of a held run now, before its devices are looked up; None for others.
+    `pauses` are those that stand, for a held run only.
     """
 
     run: Run
@@ -186,6 +187,7 @@ class RunStory:
     history: tuple[HistoryLine, ...]
     approval: Approval | None
     ruling: Ruling | None
+    pauses: tuple[Pause, ...]
 
 
 def list_runs(
@@ -229,6 +231,7 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
         ),
         approval=approvals.approval_of(tx, run=run),
         ruling=sending.first_look(tx, run=found, engine_names=())[1] if held and found.plan else None,
+        pauses=pausing.standing(tx) if held else (),
     )
 
 

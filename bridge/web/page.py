@@ -100,13 +100,12 @@ def blueprint(*, ledger: Ledger) -> Blueprint:
     def run(run: str) -> Response:
         story = ledger.read(queries.run_story, run=RunId(_identifier(run)))
         decided = [each for each in story.delivery.findings if each["mapping"] == story.run.mapping]
-        attempt = sum(call.intended_at is not None for call in story.calls)
         return shown(
             "run.html",
             story=story,
             decided=decided,
             timeline=_timeline(story),
-            ways_out=ways_out.of(story.run, attempt=attempt),
+            ways_out=ways_out.of(story),
         )
 
     @door.get("/deliveries/<delivery>")

@@ -27,7 +27,7 @@ from bridge.bootstrap.outside import connect
 from bridge.cli import main
 from bridge.errors import Reason
 from bridge.judging import Judging
-from bridge.ledger import Ledger, in_force, pausing, sending, sessions, working
+from bridge.ledger import Ledger, approvals, in_force, pausing, sending, sessions, working
 from bridge.ledger.sending import Next
 from bridge.ledger.working import Allowance
 from bridge.mapping.language import MappingTexts
@@ -59,6 +59,8 @@ from bridge.settings import Settings, read_settings
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = PortalName("main")
 SESSION = SessionId("s-test")
+DEVICE = Device(uid=DeviceUid("d" * 32), name="WS-ABC-12345", engines=(EngineUid("e" * 32),))
+PART = Part(number=1, devices=(DEVICE,), engines=DEVICE.engines)
 
 
 @pytest.fixture(scope="session")
@@ -194,9 +196,7 @@ class OpenLedger:
 
     def intend(self, run: Run) -> Call:
         """Commit the intent of a run's first call."""
-        device = Device(uid=DeviceUid("d" * 32), name="WS-ABC-12345", engines=(EngineUid("e" * 32),))
-        part = Part(number=1, devices=(device,), engines=device.engines)
-        admission = self.ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=90))
+        admission = self.ledger.write(sending.admit, run=run, parts=(PART,), lasting=timedelta(seconds=90))
         assert admission.call is not None
         return admission.call
 
@@ -234,6 +234,21 @@ class OpenLedger:
                 pausing.pause, scope=PauseScope.PORTAL, value=MAIN, reason=Reason.UNAUTHORIZED, run=run.id
             )
         return run.id
+
+    def ask_for_approval(self) -> tuple[str, str]:
+        """Hold the waiting run for approval; return it and the hash of its plan."""
+        run, now = self.claimed(), datetime.now(UTC)
+        self.ledger.write(
+            approvals.ask,
+            run=run.id,
+            plan_hash="3fb1a07c92de" + "0" * 52,
+            parts=(PART,),
+            expires_at=now + timedelta(hours=4),
+        )
+        self.ledger.write(
+            working.hold, run=run, reason=Reason.AWAITING_APPROVAL, detail=None, due_at=now, comment=None
+        )
+        return run.id, "3fb1a07c92de" + "0" * 52
 
     def mapping_set_in_force(self) -> str | None:
         return self.ledger.read(in_force.mapping_set_in_force)

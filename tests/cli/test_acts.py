@@ -126,6 +126,40 @@ def test_a_run_whose_portal_is_still_paused_is_not_released_by_itself(home):
     assert state(home, run) == "held"
 
 
+def test_a_held_run_says_why_it_waits_and_what_lets_it_go_on(home):
+    home.migrate()
+    home.run("pause", "devices", "WS-.*", "--for", "2h", "--author", "ada", *WHY)
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold(Reason.PAUSED, "devices WS-.*")
+    shown = home.run("runs", "show", run).stdout
+    assert "pause       devices WS-.*, since 20" in shown
+    assert "by ada (by_operator: looked into Nexthink)" in shown
+    assert "bridge resume devices WS-.* --reason TEXT" in shown
+    assert "expires     20" in shown
+
+
+def test_a_run_over_a_limit_is_released_by_a_person(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold(Reason.OVER_LIMIT, "per_hour")
+    assert f"bridge release {run} --reason TEXT" in home.run("runs", "show", run).stdout
+    home.run("release", run, *WHY)
+    assert home.json("runs", "show", run)["run"]["waived"] is True
+    assert "a person released it over them" in home.run("runs", "show", run).stdout
+
+
+def test_a_run_that_waits_for_approval_shows_what_would_be_sent(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run, plan = ledger.ask_for_approval()
+    shown = home.run("runs", "show", run).stdout
+    assert f"bridge approve {run} --plan {plan[:12]} --reason TEXT" in shown
+    assert f"device      WS-ABC-12345 {'d' * 32}" in shown
+    assert "may be approved until 20" in shown
+    assert "bridge approve" in home.run("release", run, *WHY, code=1).stderr
+
+
 def test_a_portal_that_does_not_exist_is_told_with_those_that_do(home):
     home.migrate()
     assert (
