@@ -632,12 +632,16 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDevice:
-    """One row of an NXQL answer: a device as one Engine knows it. `last_seen` is the Engine's own text."""
+    """One row of an NXQL answer: a device as one Engine knows it. `last_seen` is the Engine's own text.
+
+    Where it was asked for the devices of an account, that is `user`, and `last_seen` its last use, in UTC.
+    """
 
     uid: DeviceUid
     name: str
     last_seen: str | None
     engine: EngineUid
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
-"""Turns a plan's device names into UIDs and Engines by asking the portal; read-only, may be repeated.
+"""Turns device names, or whose devices they are, into UIDs and Engines by asking the portal.
 
-It must not send an action. An Engine in scope that does not answer means no answer at all (S10).
+It only reads and may be repeated; it must not send an action. An Engine in scope that does not answer means
+no answer at all (S10).
 """
 
 import threading
@@ -8,12 +9,26 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 from bridge.connections import Connections, Portal
 from bridge.errors import Reason
 from bridge.mapping.fences import breach
-from bridge.models import DeviceKey, Engine, EngineChoice, EngineUid, FoundDevice, Plan, PortalName, Problem
-from bridge.nexthink import LookupFailure, nxql, resolution
+from bridge.models import (
+    DeviceKey,
+    DeviceUser,
+    Engine,
+    EngineChoice,
+    EngineUid,
+    FoundDevice,
+    HttpRequest,
+    HttpResponse,
+    NoResponse,
+    Plan,
+    PortalName,
+    Problem,
+)
+from bridge.nexthink import LookupFailure, nxql, resolution, users
 from bridge.nexthink import engines as engine_list
 from bridge.nexthink.resolution import Resolved
 
@@ -43,11 +58,20 @@ class _Listed:
     until: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked of every Engine, and how its answer is read."""
+
+    request: Callable[[Engine], HttpRequest]
+    read: Callable[[HttpResponse | NoResponse, Engine], tuple[FoundDevice, ...] | LookupFailure]
+
+
 class Resolving:
     """The resolving use case; it remembers each portal's Engines for a minute."""
 
-    def __init__(self, *, connections: Callable[[], Connections]) -> None:
+    def __init__(self, *, connections: Callable[[], Connections], clock: Callable[[], datetime]) -> None:
         self._connections = connections
+        self._clock = clock
         self._listed: dict[PortalName, _Listed] = {}
         self._lock = threading.Lock()
 
@@ -105,9 +129,14 @@ class Resolving:
     def _ask(
         self, portal: Portal, engines: tuple[Engine, ...], plan: Plan
     ) -> tuple[FoundDevice, ...] | Later:
-        questions = [(engine, device) for engine in engines for device in plan.devices]
-        with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(questions))) as pool:
-            answers = list(pool.map(lambda question: _ask_one(portal, plan.by, *question), questions))
+        now = self._clock()
+        asked = plan.devices if plan.by is not DeviceKey.USER else ()
+        questions = [_device_question(portal, plan.by, device) for device in asked]
+        if plan.user is not None:
+            questions.append(_user_question(portal, plan.user, now))
+        pairs = [(engine, question) for engine in engines for question in questions]
+        with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(pairs))) as pool:
+            answers = list(pool.map(lambda pair: _ask_one(portal, *pair), pairs))
         found: list[FoundDevice] = []
         for answer in answers:
             if isinstance(answer, Later):
@@ -116,17 +145,33 @@ class Resolving:
         return tuple(found)
 
 
-def _ask_one(portal: Portal, by: DeviceKey, engine: Engine, device: str) -> tuple[FoundDevice, ...] | Later:
+def _device_question(portal: Portal, by: DeviceKey, device: str) -> _Question:
+    if by is DeviceKey.NAME:
+        return _Question(
+            request=lambda engine: nxql.device_query(portal.config, engine, device),
+            read=lambda response, engine: nxql.read_devices(response, name=device, engine=engine),
+        )
+    return _Question(
+        request=lambda engine: nxql.uid_query(portal.config, engine, device),
+        read=lambda response, engine: nxql.read_device(response, device=device, engine=engine),
+    )
+
+
+def _user_question(portal: Portal, user: DeviceUser, now: datetime) -> _Question:
+    return _Question(
+        request=lambda engine: users.user_query(portal.config, engine, user),
+        read=lambda response, engine: users.read_used_devices(
+            portal.config, response, user=user, engine=engine, now=now
+        ),
+    )
+
+
+def _ask_one(portal: Portal, engine: Engine, question: _Question) -> tuple[FoundDevice, ...] | Later:
     if not engine_list.allowed(portal.config, engine):
         detail = f"the address of {engine.name} is outside ENGINE_HOSTS of portal {portal.config.name}"
         return Later(reason=Reason.LOOKUP_FAILED, detail=detail, engine=engine.uid)
-    by_name = by is DeviceKey.NAME
-    query = nxql.device_query if by_name else nxql.uid_query
-    response = portal.transport.send(query(portal.config, engine, device), deadline=REQUEST_SECONDS)
-    if by_name:
-        answer = nxql.read_devices(response, name=device, engine=engine)
-    else:
-        answer = nxql.read_device(response, device=device, engine=engine)
+    response = portal.transport.send(question.request(engine), deadline=REQUEST_SECONDS)
+    answer = question.read(response, engine)
     if isinstance(answer, LookupFailure):
         return Later(reason=answer.reason, detail=f"{engine.name}: {answer.detail}", engine=engine.uid)
     return answer

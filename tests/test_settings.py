@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
 from bridge.models import SourceKind, Trust
-from bridge.settings import LiveSettings, Settings, describe, in_force, read_settings
+from bridge.settings import LiveSettings, Settings, describe, forms, in_force, read_settings
 
 JIRA = "BRIDGE_SOURCES__JIRA__"
 MAIN = "BRIDGE_PORTALS__MAIN__"
@@ -282,6 +282,43 @@ def test_engines_are_asked_where_the_template_and_the_hosts_say(url: str, hosts:
 def test_a_query_cannot_go_where_no_setting_allows(url: str, hosts: str, setting: str) -> None:
     problem = only_problem({f"{MAIN}NXQL_URL": url, f"{MAIN}ENGINE_HOSTS": hosts})
     assert problem.startswith(f"{MAIN}{setting}: ")
+
+
+USER_QUERY = '(select (a b c d) (from device (where device (eq c (string "{user}")))) (limit 100))'
+
+
+def test_the_query_for_an_accounts_devices_is_a_setting_of_the_portal() -> None:
+    given = {
+        f"{MAIN}NXQL_USER_QUERY": USER_QUERY,
+        f"{MAIN}NXQL_USER_FIELDS": "a, b, c, d",
+        f"{MAIN}NXQL_TIME_ZONE": "Europe/Zurich",
+    }
+    (portal,) = read_settings({**GOOD, **given}).portals
+    assert (portal.nxql_user_query, portal.nxql_user_fields) == (USER_QUERY, ("a", "b", "c", "d"))
+    assert portal.nxql_time_zone == "Europe/Zurich"
+    (shipped,) = read_settings(GOOD).portals
+    assert forms.user_query(shipped.nxql_user_query) == shipped.nxql_user_query
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("NXQL_USER_QUERY", USER_QUERY.replace("(select", "(update")),
+        ("NXQL_USER_QUERY", USER_QUERY.replace('"{user}"', "{user}")),
+        ("NXQL_USER_QUERY", USER_QUERY.replace("{user}", "ada")),
+        ("NXQL_USER_QUERY", USER_QUERY.replace("(limit 100)", "(limit 10)")),
+        ("NXQL_USER_QUERY", USER_QUERY + "{since}"),
+        ("NXQL_USER_QUERY", USER_QUERY + "{"),
+        ("NXQL_USER_QUERY", USER_QUERY + "é"),
+        ("NXQL_USER_FIELDS", "a,b,c"),
+        ("NXQL_USER_FIELDS", "a,b,c,c"),
+        ("NXQL_TIME_ZONE", "Mars/Olympus"),
+        ("NXQL_TIME_ZONE", "../etc/passwd"),
+        ("NXQL_TIME_ZONE", "/etc/passwd"),
+    ],
+)
+def test_a_query_that_could_ask_for_anything_else_is_refused(setting: str, value: str) -> None:
+    assert only_problem({f"{MAIN}{setting}": value}).startswith(f"{MAIN}{setting}: ")
 
 
 # ── what belongs together ────────────────────────────────────────────────────────────────────────────────

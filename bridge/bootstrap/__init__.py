@@ -126,7 +126,7 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         watching=watching,
         judging=judging,
         receiving=Receiving(ledger=ledger, connections=watching.connections, judging=judging, new_id=new_id),
-        resolving=Resolving(connections=watching.connections),
+        resolving=Resolving(connections=watching.connections, clock=utc_now),
         fetching=fetching,
         approving=approving,
         tokens=tokens,

@@ -12,7 +12,7 @@ from bridge.connections import Connections, Portal, Source
 from bridge.errors import ConfigurationError
 from bridge.models import SourceKind
 from bridge.nexthink import PortalConfig
-from bridge.settings import LiveSettings, PortalSettings, Settings, SourceSettings
+from bridge.settings import LiveSettings, PortalSettings, Settings, SourceSettings, forms
 from bridge.ticketing import TicketSystem, proofs
 from bridge.ticketing.jira import Jira, JiraConfig
 from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
@@ -80,7 +80,9 @@ def _proof(settings: SourceSettings) -> proofs.Proof:
 
 def _portal(settings: Settings, portal: PortalSettings) -> Portal:
     return Portal(
-        config=PortalConfig(**_shared(PortalConfig, portal)),
+        config=PortalConfig(
+            **{**_shared(PortalConfig, portal), "nxql_time_zone": forms.zone_named(portal.nxql_time_zone)}
+        ),
         transport=Transport(ca_file=portal.ca_file),
         max_in_flight=settings.in_flight_of(portal),
     )

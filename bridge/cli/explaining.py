@@ -101,7 +101,7 @@ def _explained(
     files = mapping_files.read(settings.mappings, settings.catalogue_file)
     mapping_set = language.load(files.texts, load_context(settings))
     connections = connect(settings)
-    asking = Resolving(connections=lambda: connections).resolve if look_up else None
+    asking = Resolving(connections=lambda: connections, clock=utc_now).resolve if look_up else None
     return tuple(
         _with_requests(decision, mapping_set, connections, asking)
         for decision in explain_all(event, mapping_set, received_at=received_at)

@@ -37,7 +37,7 @@ def device_query(portal: PortalConfig, engine: Engine, name: str) -> HttpRequest
     if not is_askable(name):
         raise ValueError("not a device name")
     written = {NameCase.UPPER: name.upper(), NameCase.LOWER: name.lower()}.get(portal.name_case, name)
-    return _query(portal, engine, _NAME_QUERY.replace("{name}", written))
+    return query_request(portal, engine, _NAME_QUERY.replace("{name}", written))
 
 
 def uid_query(portal: PortalConfig, engine: Engine, device: str) -> HttpRequest:
@@ -45,7 +45,7 @@ def uid_query(portal: PortalConfig, engine: Engine, device: str) -> HttpRequest:
     checked = uid(device)
     if checked is None:
         raise ValueError("not a device UID")
-    return _query(portal, engine, portal.nxql_uid_query.replace("{uid}", checked))
+    return query_request(portal, engine, portal.nxql_uid_query.replace("{uid}", checked))
 
 
 def read_devices(
@@ -62,7 +62,8 @@ def read_device(
     return _read(response, engine, device=device)
 
 
-def _query(portal: PortalConfig, engine: Engine, query: str) -> HttpRequest:
+def query_request(portal: PortalConfig, engine: Engine, query: str) -> HttpRequest:
+    """Ask an Engine; whoever fills in a query has checked every value that enters it."""
     form = [("query", query), *(("platform", platform) for platform in _PLATFORMS), ("format", "json")]
     return HttpRequest(
         method="POST",
@@ -82,6 +83,21 @@ def _query(portal: PortalConfig, engine: Engine, query: str) -> HttpRequest:
 def _read(
     response: HttpResponse | NoResponse, engine: Engine, *, name: str | None = None, device: str | None = None
 ) -> tuple[FoundDevice, ...] | LookupFailure:
+    rows = read_rows(response, engine)
+    if isinstance(rows, LookupFailure):
+        return rows
+    found: list[FoundDevice] = []
+    for row in rows:
+        read = _row(row, engine)
+        if read is None:
+            return unreadable(engine, "a row without a device UID and name")
+        if _is_asked(read, name=name, device=device):
+            found.append(read)
+    return tuple(found)
+
+
+def read_rows(response: HttpResponse | NoResponse, engine: Engine) -> tuple[Json, ...] | LookupFailure:
+    """Return the rows of an answer that is whole; one that may have been cut is no answer (S10)."""
     failure = read_failure(response)
     if failure is not None:
         return replace(failure, engine=engine.uid)
@@ -89,17 +105,15 @@ def _read(
     content = read_json(response.body)
     if not isinstance(content, list):
         detail = content.detail if isinstance(content, Unreadable) else "JSON that is not a list of rows"
-        return _unreadable(engine, response, detail)
+        return unreadable(engine, detail)
     if len(content) >= ROW_LIMIT:
-        return _unreadable(engine, response, f"{ROW_LIMIT} rows or more for one device, perhaps cut")
-    found: list[FoundDevice] = []
-    for row in content:
-        read = _row(row, engine)
-        if read is None:
-            return _unreadable(engine, response, "a row without a device UID and name")
-        if _is_asked(read, name=name, device=device):
-            found.append(read)
-    return tuple(found)
+        return unreadable(engine, f"{ROW_LIMIT} rows or more for one question, perhaps cut")
+    return tuple(content)
+
+
+def unreadable(engine: Engine, detail: str) -> LookupFailure:
+    """Return that an Engine's answer says nothing that can be relied on."""
+    return LookupFailure(reason=Reason.ANSWER_UNREADABLE, detail=detail, engine=engine.uid, status=200)
 
 
 def _is_asked(row: FoundDevice, *, name: str | None, device: str | None) -> bool:
@@ -121,10 +135,4 @@ def _row(row: Json, engine: Engine) -> FoundDevice | None:
         last_seen = str(last_seen)
     return FoundDevice(
         uid=DeviceUid(device), name=name, last_seen=clean(last_seen, longest=64) or None, engine=engine.uid
-    )
-
-
-def _unreadable(engine: Engine, response: HttpResponse, detail: str) -> LookupFailure:
-    return LookupFailure(
-        reason=Reason.ANSWER_UNREADABLE, detail=detail, engine=engine.uid, status=response.status
     )

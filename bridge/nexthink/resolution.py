@@ -25,7 +25,9 @@ from bridge.models import (
     Plan,
     Problem,
 )
+from bridge.nexthink import ownership
 from bridge.nexthink.nxql import is_askable
+from bridge.nexthink.users import account_of
 from bridge.nexthink.wire import uid
 
 # Why a device name is outside a fence, or None where it is inside.
@@ -52,8 +54,10 @@ def engines_to_ask(plan: Plan, engines: tuple[Engine, ...]) -> tuple[Engine, ...
     itself; every other refuses the run.
     """
     for wanted in plan.devices:
-        if not (is_askable(wanted) if plan.by is DeviceKey.NAME else uid(wanted)):
+        if not _may_be_asked_for(plan, wanted):
             return _problem(Reason.DEVICE_REFUSED, f"'{wanted}' cannot be a device {plan.by}")
+    if plan.user is not None and account_of(plan.user) is None:
+        return _problem(Reason.NOT_THEIR_DEVICE, "the ticket does not say whose account may be reached")
     scope = named_engines(plan, engines)
     if isinstance(scope, Problem):
         return scope
@@ -89,6 +93,11 @@ def without_lookup(plan: Plan, engines: tuple[Engine, ...]) -> Resolved | Proble
     `engines` is needed only where the catalogue names Engines. With `where_found` the call goes to all
     connected Engines, since nobody can say which of them knows the device.
     """
+    if plan.user is not None or plan.by is DeviceKey.USER:
+        return _problem(
+            Reason.DEVICE_REFUSED,
+            "whose device it is cannot be looked up: NXQL_URL of the portal is not set (set it)",
+        )
     if plan.by is DeviceKey.NAME:
         return _problem(
             Reason.DEVICE_REFUSED,
@@ -145,7 +154,12 @@ def choose(
     if outside is not None:
         return outside
     if missing and (plan.if_some_missing is IfSomeMissing.STOP or not chosen):
-        return _problem(Reason.DEVICE_NOT_FOUND, f"no Engine knows {_listed(missing)}")
+        return _problem(
+            Reason.DEVICE_NOT_FOUND, f"no Engine knows {ownership.sought(plan) or _listed(missing)}"
+        )
+    strange = ownership.strange(plan, chosen.values(), rows)
+    if strange:
+        return _problem(Reason.NOT_THEIR_DEVICE, f"{ownership.not_used(plan)}: {_listed(strange)}")
     devices = tuple(_device(plan, bearer, scope) for bearer in chosen.values())
     return _bounded(plan, devices, tuple(missing))
 
@@ -175,22 +189,37 @@ def _pick(
     plan: Plan, wanted: str, rows: list[FoundDevice]
 ) -> Mapping[DeviceUid, list[FoundDevice]] | Problem:
     """Return the rows of the device that a name means, by UID; several only where the mapping says so."""
-    lowered = wanted.lower()
     bearers: dict[DeviceUid, list[FoundDevice]] = {}
     for row in rows:
-        if lowered == (row.name.lower() if plan.by is DeviceKey.NAME else row.uid):
+        if _answers(plan, wanted, row):
             bearers.setdefault(row.uid, []).append(row)
     if len(bearers) <= 1 or plan.if_several is IfSeveral.ALL:
         return bearers
+    several = ownership.several(plan, len(bearers)) or f"{len(bearers)} devices are called '{wanted}'"
     if plan.if_several is IfSeveral.MOST_RECENT:
         latest = _most_recent(bearers)
         if latest is not None:
             return {latest: bearers[latest]}
         return _problem(
             Reason.SEVERAL_DEVICES,
-            f"{len(bearers)} devices are called '{wanted}', and it cannot be told which was seen last",
+            f"{several}, and it cannot be told which was seen last",
         )
-    return _problem(Reason.SEVERAL_DEVICES, f"{len(bearers)} devices are called '{wanted}'")
+    return _problem(Reason.SEVERAL_DEVICES, several)
+
+
+def _may_be_asked_for(plan: Plan, wanted: str) -> bool:
+    if plan.by is DeviceKey.USER:
+        # The devices are those of the one account that bounds the plan.
+        login = plan.user.login if plan.user is not None else None
+        return login is not None and login.casefold() == wanted.casefold()
+    return is_askable(wanted) if plan.by is DeviceKey.NAME else uid(wanted) is not None
+
+
+def _answers(plan: Plan, wanted: str, row: FoundDevice) -> bool:
+    """Say whether a row is about what was asked for; those about the person's devices have their account."""
+    if plan.by is DeviceKey.USER:
+        return row.user is not None
+    return row.user is None and wanted.lower() == (row.name.lower() if plan.by is DeviceKey.NAME else row.uid)
 
 
 def _most_recent(bearers: Mapping[DeviceUid, list[FoundDevice]]) -> DeviceUid | None:

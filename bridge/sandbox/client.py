@@ -75,6 +75,10 @@ class NexthinkControl(Control):
         """Tell an Engine what to answer (code, message, engine, device) or the portal (error)."""
         self.call("POST", "answers", script)
 
+    def log_on(self, user: str, device: str, *, engine: str, at: str) -> None:
+        """Record that an account (`login@DOMAIN`) logged on to a device, as an Engine saw it."""
+        self.call("PUT", "logons", {"user": user, "device": device, "engine": engine, "at": at})
+
     def world(self) -> Json:
         """Return the Engines, devices and remote actions that exist."""
         return self.call("GET", "world")

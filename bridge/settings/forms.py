@@ -5,10 +5,11 @@ It must not know which setting it reads, and its messages never repeat what was 
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from ipaddress import ip_address, ip_network
 from string import Formatter
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
@@ -100,6 +101,44 @@ def uid_query(text: str) -> str:
     if "{uid}" not in text:
         raise ValueError("must hold {uid}")
     return text
+
+
+def user_query(text: str) -> str:
+    """Check the query for an account's devices.
+
+    It holds "{user}" in quotes, which is replaced by a checked account, and may hold {days}. Its limit is the
+    one at which an answer counts as cut.
+    """
+    if not text.isascii() or not text.isprintable() or not text.lstrip().startswith("(select"):
+        raise ValueError("must be a query that starts with (select, in printable ASCII")
+    if '"{user}"' not in text or "(limit 100)" not in text:
+        raise ValueError('must hold "{user}" in quotes, and (limit 100)')
+    if re.search(r"[{}]", text.replace("{user}", "").replace("{days}", "")):
+        raise ValueError("may hold only {user} and {days} in braces")
+    return text
+
+
+def answer_fields(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the four names of an answer's fields."""
+    if len(names) != 4 or len(set(names)) != 4:
+        raise ValueError("must be four different names (device UID, device name, account, last use)")
+    return names
+
+
+def time_zone(text: str) -> str:
+    """Check the name of a time zone that this host knows."""
+    zone_named(text)
+    return text
+
+
+def zone_named(text: str) -> tzinfo:
+    """Return a time zone by its name; raise ValueError for one that this host does not know."""
+    if text.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("is no time zone that this host knows (such as UTC or Europe/Zurich)") from None
 
 
 def engine_host(text: str) -> str:

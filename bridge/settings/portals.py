@@ -9,12 +9,19 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from bridge.models import PortalName
-from bridge.nexthink import DEFAULT_UID_QUERY, NameCase, ParamsEncoding
+from bridge.nexthink import (
+    DEFAULT_UID_QUERY,
+    DEFAULT_USER_FIELDS,
+    DEFAULT_USER_QUERY,
+    NameCase,
+    ParamsEncoding,
+)
 from bridge.settings import forms
 
 Address = Annotated[str, AfterValidator(forms.base_address)]
 Template = Annotated[str, AfterValidator(forms.engine_template)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(forms.engine_host)], ...], BeforeValidator(forms.words)]
+Fields = Annotated[tuple[str, ...], BeforeValidator(forms.words), AfterValidator(forms.answer_fields)]
 
 
 class PortalSettings(BaseModel):
@@ -48,6 +55,20 @@ class PortalSettings(BaseModel):
     nxql_password_file: Path | None = Field(None, description="A file with the password for queries.")
     nxql_uid_query: Annotated[str, AfterValidator(forms.uid_query)] = Field(
         DEFAULT_UID_QUERY, description="The query that looks a device up by its UID, which stands for {uid}."
+    )
+    nxql_user_query: Annotated[str, AfterValidator(forms.user_query)] = Field(
+        DEFAULT_USER_QUERY,
+        description="The query for the devices of an account, which stands for {user} (`login@DOMAIN`, "
+        "or the login alone); {days} is how many days back its use counts.",
+    )
+    nxql_user_fields: Fields = Field(
+        DEFAULT_USER_FIELDS,
+        description="What that query's answer calls the device UID, the device name, the account and its "
+        "last use, in this order.",
+    )
+    nxql_time_zone: Annotated[str, AfterValidator(forms.time_zone)] = Field(
+        "UTC",
+        description="The time zone of times that Engines give without one, such as `Europe/Zurich`.",
     )
     name_case: NameCase = Field(
         NameCase.AS_IS, description="How device names are written in queries, which compare exactly."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bridge.models import (
     DeviceFence,
     DeviceKey,
     DeviceUid,
+    DeviceUser,
     Engine,
     EngineChoice,
     EngineUid,
@@ -207,6 +209,86 @@ def test_two_names_of_one_device_are_one_device(plan: Make, engine: Make) -> Non
     resolved = chosen(plan(devices=("WS-1", "ws-1")), (engine("a"),), row("WS-1", "1", "a"))
     assert isinstance(resolved, Resolved)
     assert len(resolved.devices) == 1
+
+
+# ── whose device ─────────────────────────────────────────────────────────────────────────────────────────
+
+ADA = DeviceUser(login="ada", domain="CORP", used_within=timedelta(days=7))
+
+
+def used(name: str, digit: str, letter: str, last_use: str = "2026-01-01T00:00:00+00:00") -> FoundDevice:
+    return replace(row(name, digit, letter, last_use), user="ada@CORP")
+
+
+def by_user(plan: Make, **given: Any) -> Plan:
+    made: Plan = plan(**{"devices": ("ada",), "by": DeviceKey.USER, "user": ADA, **given})
+    return made
+
+
+def test_the_device_that_the_person_used_is_the_one(plan: Make, engine: Make) -> None:
+    resolved = chosen(by_user(plan), (engine("a"), engine("b")), used("WS-1", "1", "b"))
+    assert isinstance(resolved, Resolved)
+    assert [(device.name, device.engines) for device in resolved.devices] == [("WS-1", ("b" * 32,))]
+
+
+def test_several_devices_of_a_person_stop_or_the_last_used_or_all(plan: Make, engine: Make) -> None:
+    two = (used("WS-1", "1", "a"), used("WS-2", "2", "a", "2026-01-02T00:00:00+00:00"))
+    assert_problem(
+        chosen(by_user(plan), (engine("a"),), *two), Reason.SEVERAL_DEVICES, "ada@CORP used 2 devices"
+    )
+    recent = chosen(by_user(plan, if_several=IfSeveral.MOST_RECENT), (engine("a"),), *two)
+    assert isinstance(recent, Resolved)
+    assert [device.name for device in recent.devices] == ["WS-2"]
+    every = chosen(by_user(plan, if_several=IfSeveral.ALL), (engine("a"),), *two)
+    assert isinstance(every, Resolved)
+    assert len(every.devices) == 2
+
+
+def test_a_person_without_a_device_is_told_as_such(plan: Make, engine: Make) -> None:
+    assert_problem(
+        chosen(by_user(plan), (engine("a"),)), Reason.DEVICE_NOT_FOUND, "ada@CORP used within 7 days"
+    )
+
+
+def test_the_fence_holds_a_persons_devices_too(plan: Make, engine: Make) -> None:
+    fenced = by_user(plan, fence=DeviceFence(names="WS-"))
+    assert_problem(chosen(fenced, (engine("a"),), used("SRV-1", "1", "a")), Reason.DEVICE_REFUSED, "SRV-1")
+
+
+def test_a_named_device_must_be_one_of_the_persons(plan: Make, engine: Make) -> None:
+    owned = plan(devices=("WS-1", "WS-2"), user=ADA)
+    rows = (row("WS-1", "1", "a"), row("WS-2", "2", "a"))
+    theirs = chosen(owned, (engine("a"),), *rows, used("WS-1", "1", "a"), used("WS-2", "2", "a"))
+    assert isinstance(theirs, Resolved)
+    result = chosen(owned, (engine("a"),), *rows, used("WS-1", "1", "a"))
+    assert_problem(result, Reason.NOT_THEIR_DEVICE, "WS-2", "within 7 days")
+    assert isinstance(result, Problem)
+    assert "WS-1" not in result.detail
+    assert "ada" not in result.detail
+    # That another device bears the name is no proof.
+    assert_problem(
+        chosen(plan(user=ADA), (engine("a"),), rows[0], used("WS-1", "9", "a")), Reason.NOT_THEIR_DEVICE
+    )
+
+
+def test_what_is_only_known_as_a_persons_is_not_found_by_its_name(plan: Make, engine: Make) -> None:
+    assert_problem(chosen(plan(user=ADA), (engine("a"),), used("WS-1", "1", "a")), Reason.DEVICE_NOT_FOUND)
+
+
+@pytest.mark.parametrize("login", [None, "ada*", "CORP\\ada", ""])
+def test_a_person_who_is_not_known_has_no_device(login: str | None, plan: Make, engine: Make) -> None:
+    nobody = replace(ADA, login=login)
+    assert_problem(engines_to_ask(plan(user=nobody), (engine("a"),)), Reason.NOT_THEIR_DEVICE)
+
+
+def test_by_user_asks_for_the_one_account_that_bounds_the_plan(plan: Make, engine: Make) -> None:
+    assert_problem(engines_to_ask(by_user(plan, devices=("bob",)), (engine("a"),)), Reason.DEVICE_REFUSED)
+    assert_problem(engines_to_ask(by_user(plan, user=None), (engine("a"),)), Reason.DEVICE_REFUSED)
+
+
+def test_whose_device_it_is_cannot_be_told_without_a_way_to_ask(plan: Make) -> None:
+    for bound in (by_user(plan), plan(devices=("1" * 32,), by=DeviceKey.UID, user=ADA)):
+        assert_problem(without_lookup(bound, ()), Reason.DEVICE_REFUSED, "NXQL_URL")
 
 
 # ── a portal whose Engines cannot be asked ───────────────────────────────────────────────────────────────

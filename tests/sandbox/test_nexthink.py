@@ -254,3 +254,34 @@ def test_options_that_the_engine_does_not_know_are_refused(request_, nexthink, f
 def test_an_engine_that_is_down_and_one_that_does_not_exist_answer_pages(request_, nexthink):
     assert query(request_, nexthink, "x", engine="engine-us-1").status == 503
     assert query(request_, nexthink, "x", engine="engine-9").status == 404
+
+
+LAST_USER = (
+    "(select (name last_logged_on_user last_logon_time) "
+    '(from device (where device (eq last_logged_on_user (string "{}")))) (limit 100))'
+)
+
+
+def test_an_engine_knows_the_last_logon_to_each_device_and_no_other(request_, nexthink):
+    def found(user, **where):
+        return query(request_, nexthink, "", text=LAST_USER.format(user), **where).json
+
+    for user, at in (("ada@CORP", "2026-01-01T08:00:00"), ("bob@CORP", "2026-01-02T08:00:00")):
+        nexthink.log_on(user, "WS-ABC-12345", engine="engine-emea-1", at=at)
+    nexthink.log_on("ada@CORP", "WS-ABC-34567", engine="engine-emea-1", at="2026-01-03T08:00:00")
+    assert found("ada@CORP") == [
+        {
+            "name": "WS-ABC-34567",
+            "last_logged_on_user": "ada@CORP",
+            "last_logon_time": "2026-01-03T08:00:00",
+        }
+    ]
+    assert [row["name"] for row in found("bob@CORP")] == ["WS-ABC-12345"]
+    assert found("bob@corp") == found("bob@CORP", engine="engine-emea-2") == []
+    nexthink.reset()
+    assert found("bob@CORP") == []
+
+
+def test_a_text_field_is_compared_with_a_string(request_, nexthink):
+    text = LAST_USER.format("ada").replace("string", "md5")
+    assert query(request_, nexthink, "", text=text).status == 400

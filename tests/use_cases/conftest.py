@@ -163,7 +163,7 @@ class House:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        self.resolving = Resolving(connections=lambda: self.connections)
+        self.resolving = Resolving(connections=lambda: self.connections, clock=self.clock)
         self.fetching = Fetching(connections=lambda: self.connections)
         self.aside = SettingAside(ledger=self.ledger, connections=lambda: self.connections, trips=self.trips)
         self.approving = Approving(

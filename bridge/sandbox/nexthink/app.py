@@ -17,7 +17,7 @@ from bridge.sandbox.faults import FaultQueue
 from bridge.sandbox.misbehaving import HTML, JSON, Reply, proxy_page
 from bridge.sandbox.nexthink import act, nxql
 from bridge.sandbox.nexthink.witness import Script, SeenCall, Witness
-from bridge.sandbox.nexthink.world import SimulatedDevice, World
+from bridge.sandbox.nexthink.world import Logon, SimulatedDevice, World
 from bridge.sandbox.wire import RequestLog, Site
 
 RUN = "/api/remoteaction/v2/run"
@@ -42,7 +42,7 @@ def create_site(world: World) -> Site:
     witness, faults, log, stopping = Witness(), FaultQueue(), RequestLog(), threading.Event()
     _add_act(app, world, witness, stopping)
     control.skip_spoilt_requests(app)
-    _add_reads(app, world)
+    _add_reads(app, world, witness)
     _add_control(app, world, witness)
     control.install(app, faults=faults, log=log, reset=witness.reset)
     return Site(app=app, refusal=refusal, faults=faults, log=log, stopping=stopping)
@@ -157,7 +157,7 @@ def _known(devices: tuple[SimulatedDevice, ...], engine: str) -> list[SimulatedD
 # ── List Engines and NXQL ────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_reads(app: Flask, world: World) -> None:
+def _add_reads(app: Flask, world: World, witness: Witness) -> None:
     @app.get("/api/configuration/v1/engines")
     def engines() -> Response:
         if _account() is None:
@@ -182,12 +182,12 @@ def _add_reads(app: Flask, world: World) -> None:
     @app.route("/nxql/<name>/2/query", methods=["GET", "POST"])
     def query(name: str) -> Response:
         try:
-            return _query(name, world)
+            return _query(name, world, witness.logons())
         except nxql.NxqlError as error:
             return _html(error.status, error.text)
 
 
-def _query(name: str, world: World) -> Response:
+def _query(name: str, world: World, logons: tuple[Logon, ...]) -> Response:
     account = _account()
     if account is None:
         raise nxql.NxqlError(401, "Unauthorized")
@@ -202,7 +202,7 @@ def _query(name: str, world: World) -> Response:
     nxql.check_options(form.getlist("format"), form.getlist("platform"))
     if account != known.NEXTHINK_USERNAME or form.get("query", "").lstrip("( ").startswith("update"):
         raise nxql.NxqlError(403, "Forbidden")
-    answer = jsonify(nxql.rows(nxql.parse_query(form.get("query", "")), engine, world))
+    answer = jsonify(nxql.rows(nxql.parse_query(form.get("query", "")), engine, world, logons))
     answer.headers["NX_EXEC_TIME"] = "1"
     return answer
 
@@ -226,6 +226,12 @@ def _add_control(app: Flask, world: World, witness: Witness) -> None:
             raise control.ControlError(400, f"error must be one of {', '.join(act.ERRORS)}")
         witness.tell(script)
         return jsonify({"told": script.code or script.error}), 201
+
+    @app.put("/_sandbox/logons")
+    def log_on() -> tuple[Response, int]:
+        logon = control.read(TypeAdapter(Logon))
+        witness.log_on(logon)
+        return jsonify({"last_logged_on_user": logon.user}), 201
 
     @app.get("/_sandbox/world")
     def show_world() -> Response:

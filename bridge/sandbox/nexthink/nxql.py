@@ -1,4 +1,4 @@
-"""NXQL as far as a device is looked up with it: one fixed query shape, everything else is refused.
+"""NXQL as far as a device is looked up with it, by name, UID or last account: one shape, no other.
 
 It must not evaluate any other query; an update statement is recognised so that it can be counted.
 """
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import re2
 
-from bridge.sandbox.nexthink.world import SimulatedDevice, SimulatedEngine, World
+from bridge.sandbox.nexthink.world import Logon, SimulatedDevice, SimulatedEngine, World
 
 # The server adds closing parentheses that are missing, so they are not counted.
 _QUERY = re2.compile(
     r"\s*\(\s*select\s*\(([a-z_ ]+)\)"
     r"\s*\(\s*from\s+device"
     r"\s*\(\s*where\s+device"
-    r'\s*\(\s*eq\s+(name|device_uid)\s*\(\s*(string|md5)\s+"?([^"()%*?\\\s]+)"?\s*\)\s*\)\s*\)\s*\)'
+    r'\s*\(\s*eq\s+(name|device_uid|last_logged_on_user)\s*\(\s*(string|md5)\s+"?([^"()%*?\\\s]+)"?\s*\)\s*\)\s*\)\s*\)'
     r"\s*\(\s*limit\s+([0-9]{1,6})\s*\)\s*\)*\s*"
 )
-_SELECTABLE = ("device_uid", "name", "last_seen")
+_SELECTABLE = ("device_uid", "name", "last_seen", "last_logged_on_user", "last_logon_time")
 _PLATFORMS = {"windows", "mac_os", "mobile"}
 
 
@@ -55,21 +55,30 @@ def parse_query(text: str) -> DeviceQuery:
     if not fields or not set(fields) <= set(_SELECTABLE):
         raise NxqlError(400, "Unknown field")
     by, kind = match.group(2), match.group(3)
-    if (by, kind) not in {("name", "string"), ("device_uid", "md5")}:
+    if kind != ("md5" if by == "device_uid" else "string"):
         raise NxqlError(400, "Wrong type in comparison")
     if kind == "string" and f'"{match.group(4)}"' not in text:
         raise NxqlError(400, "A string must be quoted")
     return DeviceQuery(fields=fields, by=by, value=match.group(4), limit=int(match.group(5)))
 
 
-def rows(query: DeviceQuery, engine: SimulatedEngine, world: World) -> list[dict[str, str]]:
+def rows(
+    query: DeviceQuery, engine: SimulatedEngine, world: World, logons: tuple[Logon, ...]
+) -> list[dict[str, str]]:
     """Return what one Engine knows; `(string …)` is exact, case included."""
-    found = [device for device in world.known_by(engine) if query.value == _field(device, engine, query.by)]
-    return [
-        {field: _field(device, engine, field) for field in query.fields} for device in found[: query.limit]
-    ]
+    known = [_fields(device, engine, logons) for device in world.known_by(engine)]
+    found = [fields for fields in known if query.value == fields[query.by]]
+    return [{field: fields[field] for field in query.fields} for fields in found[: query.limit]]
 
 
-def _field(device: SimulatedDevice, engine: SimulatedEngine, field: str) -> str:
-    last_seen = dict(device.seen_by)[engine.name]
-    return {"device_uid": device.uid, "name": device.name, "last_seen": last_seen}[field]
+def _fields(device: SimulatedDevice, engine: SimulatedEngine, logons: tuple[Logon, ...]) -> dict[str, str]:
+    """Return a device's fields on one Engine; of its logons there only the last one shows."""
+    here = [each for each in logons if (each.device, each.engine) == (device.name, engine.name)]
+    last = max(here, key=lambda logon: logon.at, default=None)
+    return {
+        "device_uid": device.uid,
+        "name": device.name,
+        "last_seen": dict(device.seen_by)[engine.name],
+        "last_logged_on_user": last.user if last else "",
+        "last_logon_time": last.at if last else "",
+    }

@@ -1,4 +1,4 @@
-"""Remembers every Act call that was received and what tests told the Engines to answer.
+"""Remembers every Act call that was received, what tests told the Engines to answer, and who logged on where.
 
 It must not decide whether a call is valid.
 """
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 
 from bridge.sandbox.nexthink.act import Scripted
-from bridge.sandbox.nexthink.world import SimulatedDevice, SimulatedEngine
+from bridge.sandbox.nexthink.world import Logon, SimulatedDevice, SimulatedEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,17 @@ class Witness:
         self._lock = Lock()
         self._calls: list[SeenCall] = []
         self._scripts: list[Script] = []
+        self._logons: list[Logon] = []
+
+    def log_on(self, logon: Logon) -> None:
+        """Record a logon."""
+        with self._lock:
+            self._logons.append(logon)
+
+    def logons(self) -> tuple[Logon, ...]:
+        """Return every logon."""
+        with self._lock:
+            return tuple(self._logons)
 
     def note(self, call: SeenCall) -> None:
         """Append a call; its number is given here."""
@@ -72,10 +83,11 @@ class Witness:
             self._scripts.append(script)
 
     def reset(self) -> None:
-        """Forget calls and script."""
+        """Forget calls, script and logons."""
         with self._lock:
             self._calls.clear()
             self._scripts.clear()
+            self._logons.clear()
 
     def scripted_error(self) -> str | None:
         """Return the error code that this call was told to get, and use it up."""

@@ -40,6 +40,16 @@ class SimulatedDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logon:
+    """A logon to a device, as one Engine recorded it: `login@DOMAIN`, and ISO time without a zone."""
+
+    user: str
+    device: str
+    engine: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAction:
     """`params` are the names that the action knows; others are ignored, as the contract says."""
 
