@@ -380,6 +380,26 @@ def test_reconciling_is_refused_where_one_change_would_have_two_names() -> None:
     assert read_settings({**GOOD, f"{JIRA}RECONCILE": "10m"}).sources[0].reconcile is not None
 
 
+@pytest.mark.parametrize(
+    ("jql", "problem"),
+    [
+        ("project = SUP", None),
+        ('summary ~ "a) (b ORDER BY" AND (labels = x)', None),
+        ("project = A ORDER  BY key", "ORDER BY"),
+        ("project = A) OR (project = B", "brackets"),
+        ("((project = A)", "brackets"),
+        ('summary ~ "x', "quotations"),
+    ],
+)
+def test_the_jql_that_narrows_reconciling_stays_one_condition(jql: str, problem: str | None) -> None:
+    environ = {**GOOD, f"{JIRA}RECONCILE": "10m", f"{JIRA}RECONCILE_JQL": jql}
+    if problem is None:
+        assert read_settings(environ).sources[0].reconcile_jql == jql
+    else:
+        (told,) = problems_of(environ)
+        assert problem in told
+
+
 def test_a_token_for_servicenow_needs_to_say_whose_it_is() -> None:
     environ = {name: value for name, value in GOOD_SNOW.items() if "USERNAME" not in name}
     del environ[f"{SNOW}PASSWORD"]

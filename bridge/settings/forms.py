@@ -19,6 +19,8 @@ _HOST = re.compile(r"\.?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _LISTENING = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
+_ORDER_BY = re.compile(r"\border\s+by\b", re.IGNORECASE)
 _PLACEHOLDERS = frozenset({"address", "name"})
 
 
@@ -30,6 +32,23 @@ def duration(text: object) -> object:
     if found is None:
         raise ValueError("must be a duration (such as 90s, 30m, 24h or 7d)")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def jql(text: str) -> str:
+    """Check that a JQL is a condition that can stand in brackets beside another one."""
+    bare = _QUOTED.sub("", text)
+    if not text.strip() or '"' in bare or "'" in bare:
+        raise ValueError("must be a JQL whose quotations end (such as project = SUP)")
+    if _ORDER_BY.search(bare):
+        raise ValueError("must not hold ORDER BY (the bridge asks for the newest change first)")
+    depth = 0
+    for char in bare:
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if depth < 0:
+            break
+    if depth:
+        raise ValueError("has brackets that do not match (each one closes what it opened)")
+    return text
 
 
 def ledger_address(text: SecretStr) -> SecretStr:

@@ -53,6 +53,7 @@ class InternalComments(StrEnum):
 
 Address = Annotated[str, AfterValidator(forms.base_address)]
 Prefix = Annotated[str, AfterValidator(forms.prefix)]
+Jql = Annotated[str, AfterValidator(forms.jql)]
 Header = Annotated[str, AfterValidator(forms.header_name)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(forms.secrets)]
 Duration = Annotated[timedelta, BeforeValidator(forms.duration)]
@@ -135,7 +136,7 @@ class SourceSettings(BaseModel):
         description="How often the site is asked for tickets whose webhook never came, such as `10m` "
         "(`10s` to `12h`). Default: never.",
     )
-    reconcile_jql: str | None = Field(
+    reconcile_jql: Jql | None = Field(
         None, description="Jira only: the JQL that narrows what RECONCILE asks for, such as `project = SUP`."
     )
     username: str | None = Field(

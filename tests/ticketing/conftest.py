@@ -192,3 +192,26 @@ def servicenow_desk(sandbox: Sandbox, options: dict[str, Any]) -> Desk:
     config = ServiceNowConfig(source=source, base_url=sandbox.servicenow_url, proof=proof, **options)
     ticket = TicketRef(source=source, uid=record["sys_id"], key="INC0010001", table="incident")
     return Desk(ServiceNow(config), ticket, control, Transport(ca_file=None))
+
+
+# ── answers as they are documented ──
+
+
+@pytest.fixture
+def told() -> Callable[..., Any]:
+    """Carry a conversation out with prepared answers (status and JSON); return its end and the requests."""
+
+    def tell(conversation: Conversation[Any], *answers: Json | tuple[int, Json]) -> tuple[Any, list[Any]]:
+        waiting = [answer if isinstance(answer, tuple) else (200, answer) for answer in answers]
+        requests: list[HttpRequest] = []
+        try:
+            requests.append(next(conversation))
+            while True:
+                status, content = waiting.pop(0)
+                body = json.dumps(content).encode()
+                requests.append(conversation.send(HttpResponse(status=status, body=body)))
+        except StopIteration as end:
+            assert waiting == [], "not every answer was asked for"
+            return end.value, requests
+
+    return tell
