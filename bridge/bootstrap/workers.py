@@ -15,8 +15,10 @@ from bridge.catching_up import CatchingUp
 from bridge.dispatching import DEADLINE_MARGIN, FIRST_BYTE_SECONDS
 from bridge.evidence import Sealing
 from bridge.keeping import Keeping
+from bridge.listening import Listening
 from bridge.models import PortalName
 from bridge.portal_care import PortalCare
+from bridge.reconciling import Reconciling
 from bridge.rereading import Rereading
 from bridge.resolving import Later, Resolving
 from bridge.setting_aside import SettingAside
@@ -44,6 +46,16 @@ def make_worker(bridge: Bridge) -> Worker:
         fetching=bridge.fetching,
         clock=utc_now,
         jitter=jitter,
+        max_age=settings.max_age,
+    )
+    reconciling = Reconciling(
+        ledger=bridge.ledger,
+        connections=connections,
+        mapping_set=bridge.watching.mapping_set,
+        judging=bridge.judging,
+        fetching=bridge.fetching,
+        clock=utc_now,
+        new_id=new_id,
         max_age=settings.max_age,
     )
     keeping = Keeping(
@@ -84,6 +96,8 @@ def make_worker(bridge: Bridge) -> Worker:
             "catching-up": catching_up.run,
             "keeping": keeping.run,
             "sealing": Sealing(ledger=bridge.ledger).run,
+            "listening": Listening(ledger=bridge.ledger, connections=connections).run,
+            "reconciling": reconciling.run,
         },
         portal_care=portal_care,
         paused_here=paused_here,

@@ -118,13 +118,19 @@ def _print_nothing_arrived(ticket: str, refused: Sequence[Total]) -> None:
 
 
 def _print_delivery(delivery: DeliveryLine, made: Sequence[Run]) -> None:
-    line(f"{moment(delivery.received_at)} delivery {delivery.id} from {delivery.source}")
+    recovered = ", recovered: no webhook brought it" if delivery.recovered else ""
+    line(f"{moment(delivery.received_at)} delivery {delivery.id} from {delivery.source}{recovered}")
     if delivery.state is DeliveryState.PENDING:
-        line("not evaluated yet: the bridge waits for its own account or for a mapping set", indent=2)
+        line(
+            "not evaluated yet: its ticket is not read yet, or the bridge waits for its own account or for a "
+            "mapping set",
+            indent=2,
+        )
     if delivery.reason is not None:
         line(f"{delivery.reason}{f': {delivery.detail}' if delivery.detail else ''}", indent=2)
     for finding in delivery.findings:
-        traces.heading(finding["mapping"], finding["outcome"], finding["mode"])
+        # Findings of the first release name no event.
+        traces.heading(finding["mapping"], finding["outcome"], finding["mode"], finding.get("event"))
         traces.conditions(finding["conditions"])
         if finding["problem"]:
             line(finding["problem"], indent=2)

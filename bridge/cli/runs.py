@@ -141,10 +141,9 @@ def _timeline(story: RunStory) -> Iterator[tuple[datetime, tuple[str, ...]]]:
     """Yield what happened when, each as one or more lines; causes stand before what they cause."""
     delivery = story.delivery
     yield delivery.received_at, (f"received        delivery {delivery.id} from {delivery.source}",)
-    for finding in delivery.findings:
-        if finding["mapping"] == story.run.mapping:
-            seen = (condition["seen"] for condition in finding["conditions"])
-            yield delivery.received_at, (f"matched         {finding['mapping']}", *filter(None, seen))
+    for finding in story.decided:
+        seen = (condition["seen"] for condition in finding["conditions"])
+        yield delivery.received_at, (f"matched         {finding['mapping']}", *filter(None, seen))
     for call in story.calls:
         yield from _call_lines(call)
     for entry in story.history:

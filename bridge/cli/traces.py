@@ -16,9 +16,10 @@ _OUTCOMES = {
 _HELD = {True: "yes", False: "no ", None: " ? "}
 
 
-def heading(mapping: str, outcome: str, mode: str | None) -> None:
-    """Print what a mapping came to."""
-    line(f"{mapping}: {_OUTCOMES[outcome]}{f' (mode {mode})' if mode else ''}")
+def heading(mapping: str, outcome: str, mode: str | None, event: str | None = None) -> None:
+    """Print what a mapping came to, and on which event where there may be several."""
+    on = f" on {event}" if event else ""
+    line(f"{mapping}: {_OUTCOMES[outcome]}{on}{f' (mode {mode})' if mode else ''}")
 
 
 def conditions(traces: Json, *, indent: int = 2) -> None:

@@ -192,7 +192,7 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[Run
     made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
     if made:
         ring(tx)
-    served = {new.id: _served_by(tx, new) for new in ordered if new.id not in made}
+    served = {new.id: served_by(tx, new) for new in ordered if new.id not in made}
     if not served:
         return made, verdict.reason
     findings = [
@@ -210,15 +210,15 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[Run
     return made, reason
 
 
-def _served_by(tx: Tx, new: NewRun) -> str:
-    """Return the run that has the place of this one (A2)."""
+def served_by(tx: Tx, new: NewRun) -> str | None:
+    """Return the run that has the place of this one already; None where it would be new (A2)."""
     query = select(runs.c.id).where(
         runs.c.source == new.ticket.source,
         runs.c.ticket_uid == new.ticket.uid,
         runs.c.mapping == new.mapping,
         runs.c.key == new.key,
     )
-    return str(tx.connection.execute(query).scalar_one())
+    return tx.connection.execute(query).scalar()
 
 
 def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, select, update
 from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import TICKET, delivery_of
-from bridge.ledger.tables import deliveries, is_in
+from bridge.ledger.tables import IS_PENDING, deliveries
 from bridge.models import Delivery, DeliveryId, DeliveryState, SourceName, TicketRef
 
 
@@ -64,7 +64,7 @@ def postpone(tx: Tx, *, delivery_id: DeliveryId, delay: timedelta, failed: Reaso
 
 def _due(tx: Tx, source: SourceName) -> tuple[ColumnElement[bool], ...]:
     return (
-        is_in(deliveries.c.state, DeliveryState.PENDING),
+        IS_PENDING,
         deliveries.c.source == source,
         deliveries.c.due_at <= tx.now,
     )

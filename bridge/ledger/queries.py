@@ -10,11 +10,12 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, select
 
 from bridge.errors import NotPossible
-from bridge.ledger import Tx, approvals, auditing, pausing, sending
+from bridge.ledger import Tx, approvals, auditing, pausing, sending, watches
 from bridge.ledger.auditing import Unsealed
 from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.pseudonyms import SALT_FACT
 from bridge.ledger.tables import (
+    IS_PENDING,
     UNENDED,
     UNPOSTED,
     comments,
@@ -27,6 +28,7 @@ from bridge.ledger.tables import (
     sessions,
     totals,
 )
+from bridge.ledger.watches import SourceLine
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import (
     Approval,
@@ -82,6 +84,7 @@ class Figures:
     runs: tuple[tuple[RunState, int], ...]
     oldest_due: datetime | None
     pending_deliveries: int
+    oldest_pending: datetime | None
     comments_owed: int
     oldest_owed: datetime | None
     undeliverable: int
@@ -89,6 +92,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     audit_sealed: int
     audit_unsealed: Unsealed
+    sources: tuple[SourceLine, ...]
     facts: tuple[Fact, ...]
     totals: tuple[Total, ...]
     refused: tuple[Total, ...]
@@ -103,6 +107,9 @@ def figures(tx: Tx) -> Figures:
             select(runs.c.state, func.count()).where(is_in(runs.c.state, *UNENDED)).group_by(runs.c.state)
         )
     }
+    waiting = tx.connection.execute(
+        select(func.count(), func.min(deliveries.c.received_at)).where(IS_PENDING)
+    ).one()
     unposted = is_in(comments.c.state, *UNPOSTED)
     owed = tx.connection.execute(select(func.count(), func.min(comments.c.owed_at)).where(unposted)).one()
     newest = auditing.newest_seal(tx)
@@ -112,9 +119,8 @@ def figures(tx: Tx) -> Figures:
         oldest_due=tx.connection.execute(
             select(func.min(runs.c.due_at)).where(runs.c.state == RunState.QUEUED, runs.c.due_at <= tx.now)
         ).scalar(),
-        pending_deliveries=_count(
-            tx, select(func.count()).where(deliveries.c.state == DeliveryState.PENDING)
-        ),
+        pending_deliveries=waiting[0],
+        oldest_pending=waiting[1],
         comments_owed=owed[0],
         oldest_owed=owed[1],
         undeliverable=_count(tx, select(func.count()).where(comments.c.state == CommentState.UNDELIVERABLE)),
@@ -126,6 +132,7 @@ def figures(tx: Tx) -> Figures:
         audit_sealed=newest.id if newest else 0,
         audit_unsealed=auditing.unsealed(tx),
         # The salt of the audit's digests is nobody's business.
+        sources=watches.lines(tx),
         facts=tuple(
             Fact(name=row.name, value=row.value, at=row.at)
             for row in tx.connection.execute(select(facts).where(facts.c.name != SALT_FACT))
@@ -162,6 +169,7 @@ class DeliveryLine:
     mapping_set: str | None
     findings: Json
     received_at: datetime
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +196,13 @@ class RunStory:
     approval: Approval | None
     ruling: Ruling | None
     pauses: tuple[Pause, ...]
+
+    @property
+    def decided(self) -> Json:
+        """Return the findings that led to the run; of one that repeats another, those on its mapping."""
+        findings = self.delivery.findings
+        mine = [each for each in findings if each["run"] == self.run.id]
+        return mine or [each for each in findings if each["mapping"] == self.run.mapping]
 
 
 def list_runs(
@@ -277,4 +292,5 @@ def _delivery_line(row: RowMapping) -> DeliveryLine:
         mapping_set=row["mapping_set"],
         findings=json.loads(row["findings"]),
         received_at=row["received_at"],
+        recovered=bool(row["recovered"]),
     )

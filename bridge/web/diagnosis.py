@@ -95,6 +95,7 @@ def diagnose(
     checks += _runs(figures)
     checks += _comments(figures)
     checks += _portals(figures)
+    checks += _sources(figures)
     checks += _refused(figures)
     checks.append(_age("audit:unsealed", figures.now, figures.audit_unsealed.oldest, SEAL_WAIT))
     return tuple(checks)
@@ -141,6 +142,7 @@ def _queue(figures: Figures) -> Iterator[Check]:
     yield _count("queue:runs", states.get(RunState.QUEUED, 0))
     yield _age("queue:oldest_run", figures.now, figures.oldest_due, QUEUE_WAIT)
     yield _count("queue:deliveries_pending", figures.pending_deliveries)
+    yield _age("queue:oldest_delivery", figures.now, figures.oldest_pending, QUEUE_WAIT)
     yield _count("queue:comments", figures.comments_owed)
     yield _age("queue:oldest_comment", figures.now, figures.oldest_owed, COMMENT_WAIT)
 
@@ -200,6 +202,22 @@ def _portals(figures: Figures) -> Iterator[Check]:
             component=f"{pause.scope}:{pause.value}".rstrip(":"),
             at=pause.at,
             output="nothing of it is sent until a person lifts the pause, or it expires",
+        )
+
+
+def _sources(figures: Figures) -> Iterator[Check]:
+    for each in figures.sources:
+        if each.last_at is None:
+            continue
+        silent = each.silent(figures.now)
+        yield Check(
+            name="sources:silence",
+            status=Health.WARN if silent else Health.PASS,
+            value=round((figures.now - each.last_at).total_seconds()),
+            unit="s",
+            component=each.source,
+            at=each.last_at,
+            output="no webhook for longer than usual: look at the sender" if silent else None,
         )
 
 

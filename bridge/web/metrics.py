@@ -22,6 +22,7 @@ from bridge.watching import REFUSED_FACT
 # What the ledger counts by (kind), and the metric with its two labels.
 _COUNTED = {
     "delivery": ("bridge_deliveries_total", "Deliveries by what they asked for.", ("source", "result")),
+    "read": ("bridge_ticket_reads_failed_total", "Tickets that could not be read.", ("source", "reason")),
     "run": ("bridge_run_transitions_total", "Runs that reached a state.", ("mapping", "state")),
     "call": ("bridge_calls_total", "Act calls that ended.", ("portal", "result")),
     "engine": ("bridge_engine_answers_total", "Answers of single Engines.", ("portal", "code")),
@@ -88,6 +89,7 @@ def _of_snapshot(snapshot: Snapshot) -> Iterator[Metric]:
     yield states
     yield from _waiting(figures)
     yield from _standing(figures)
+    yield from _sources(figures)
     yield from _counters(figures)
     yield from _last_good(figures)
 
@@ -133,6 +135,27 @@ def _standing(figures: Figures) -> Iterator[Metric]:
     yield _gauge("bridge_mapping_set_refused", "1 while newer files are refused.", REFUSED_FACT in facts)
     yield _gauge("bridge_audit_sealed_segment", "The newest sealed segment.", figures.audit_sealed)
     yield _gauge("bridge_audit_unsealed", "Audit rows that no seal covers yet.", figures.audit_unsealed.count)
+
+
+def _sources(figures: Figures) -> Iterator[Metric]:
+    silence = GaugeMetricFamily(
+        "bridge_source_silence_seconds", "How long a source has sent no webhook.", labels=("source",)
+    )
+    silent = GaugeMetricFamily(
+        "bridge_source_silent", "1 where that is longer than is usual for it.", labels=("source",)
+    )
+    reconciled = GaugeMetricFamily(
+        "bridge_source_reconciled_timestamp_seconds",
+        "Up to when a source was asked for what never arrived.",
+        labels=("source",),
+    )
+    for each in figures.sources:
+        if each.last_at is not None:
+            silence.add_metric((each.source,), _seconds(figures.now, each.last_at))
+        silent.add_metric((each.source,), float(each.silent(figures.now)))
+        if each.reached_at is not None:
+            reconciled.add_metric((each.source,), each.reached_at.timestamp())
+    yield from (silence, silent, reconciled)
 
 
 def _counters(figures: Figures) -> Iterator[Metric]:

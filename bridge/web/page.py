@@ -99,11 +99,10 @@ def blueprint(*, ledger: Ledger) -> Blueprint:
     @door.get("/runs/<run>")
     def run(run: str) -> Response:
         story = ledger.read(queries.run_story, run=RunId(_identifier(run)))
-        decided = [each for each in story.delivery.findings if each["mapping"] == story.run.mapping]
         return shown(
             "run.html",
             story=story,
-            decided=decided,
+            decided=story.decided,
             timeline=_timeline(story),
             ways_out=ways_out.of(story),
         )

@@ -7,12 +7,22 @@ from bridge.ledger.tables.columns import METADATA, UtcDateTime, is_in
 from bridge.ledger.tables.evidence import audit, refused_webhooks, seals, totals
 from bridge.ledger.tables.safety import approvals, device_uses, pauses, tokens, trips
 from bridge.ledger.tables.standing import accounts, facts, mapping_sets, sessions, source_watch
-from bridge.ledger.tables.work import UNENDED, UNPOSTED, calls, comments, deliveries, history, runs
+from bridge.ledger.tables.work import (
+    IS_PENDING,
+    UNENDED,
+    UNPOSTED,
+    calls,
+    comments,
+    deliveries,
+    history,
+    runs,
+)
 
 # The schema that this code reads and writes: the newest revision in migrations/versions.
 SCHEMA_REVISION = "0002"
 
 __all__ = [
+    "IS_PENDING",
     "METADATA",
     "SCHEMA_REVISION",
     "UNENDED",

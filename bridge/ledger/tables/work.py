@@ -3,7 +3,18 @@
 It must not hold statements.
 """
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 
 from bridge.ledger.tables.columns import METADATA, UtcDateTime, is_in, row_number
 
@@ -36,12 +47,14 @@ Index("ix_deliveries_ticket", deliveries.c.ticket_key, deliveries.c.received_at)
 Index("ix_deliveries_received", deliveries.c.received_at)
 Index("ix_deliveries_source", deliveries.c.source, deliveries.c.received_at)
 Index("ix_deliveries_digest", deliveries.c.source, deliveries.c.digest, deliveries.c.received_at)
+# In these words, so that SQLite takes the index.
+IS_PENDING = deliveries.c.state == literal_column("'pending'")
 Index(
     "ix_deliveries_pending",
     deliveries.c.source,
     deliveries.c.due_at,
-    sqlite_where=text("state = 'pending'"),
-    postgresql_where=text("state = 'pending'"),
+    sqlite_where=IS_PENDING,
+    postgresql_where=IS_PENDING,
 )
 
 runs = Table(
