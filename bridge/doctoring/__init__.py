@@ -29,7 +29,7 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
         yield from (bad("settings", problem, "correct the setting") for problem in error.problems)
         return
     for source in connections.sources.values():
-        yield from sources.examine(source, now=utc_now)
+        yield from sources.examine(source, mapping_set, now=utc_now)
     for portal in connections.portals.values():
         yield from portals.examine(portal, mapping_set, now=utc_now)
 

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from bridge.connections import Source
+from bridge.doctoring import afterwards
 from bridge.doctoring.findings import Finding, clock, failure, good, note, warning
+from bridge.mapping.language import MappingSet
 from bridge.models import HttpRequest, HttpResponse, NoResponse, NotPosted
 from bridge.ticketing.jira import Jira
+from bridge.ticketing.jira import existing as jira_existing
 from bridge.ticketing.jira import permissions as jira_permissions
 from bridge.ticketing.servicenow import ServiceNow
 from bridge.ticketing.servicenow import permissions as servicenow_permissions
@@ -17,7 +20,9 @@ from bridge.ticketing.servicenow import permissions as servicenow_permissions
 ANSWER_SECONDS = 15.0
 
 
-def examine(source: Source, *, now: Callable[[], datetime]) -> Iterator[Finding]:
+def examine(
+    source: Source, mapping_set: MappingSet | None, *, now: Callable[[], datetime]
+) -> Iterator[Finding]:
     """Yield what is found; where nobody answers, nothing further is asked."""
     system = source.system
     subject, settings = f"source {system.source}", f"BRIDGE_SOURCES__{system.source.upper()}__"
@@ -38,21 +43,28 @@ def examine(source: Source, *, now: Callable[[], datetime]) -> Iterator[Finding]
     skew = clock(subject, response, now)
     if skew is not None:
         yield skew
+    wanted = afterwards.wanted_texts(source, mapping_set)
     if isinstance(system, Jira):
-        yield from _jira(source, system, subject, settings)
+        more = sorted(
+            {jira_existing.PERMISSIONS[key] for key, _ in wanted if key in jira_existing.PERMISSIONS}
+        )
+        yield from _jira(source, system, subject, settings, (*jira_permissions.NEEDED, *more))
     elif isinstance(system, ServiceNow):
         yield from _servicenow(source, system, subject, settings)
+    yield from afterwards.examine(source, subject, wanted)
 
 
-def _jira(source: Source, system: Jira, subject: str, settings: str) -> Iterator[Finding]:
-    request = jira_permissions.request(system.config)
+def _jira(
+    source: Source, system: Jira, subject: str, settings: str, needed: tuple[str, ...]
+) -> Iterator[Finding]:
+    request = jira_permissions.request(system.config, needed)
     response = _ask(source, request)
     if isinstance(response, NoResponse):
         yield failure(
             subject, response.reason, f"permissions: {response.detail}", settings=settings, url=request.url
         )
         return
-    lacking = jira_permissions.read_lacking(response)
+    lacking = jira_permissions.read_lacking(response, needed)
     if isinstance(lacking, NotPosted):
         yield failure(
             subject, lacking.reason, f"permissions: {lacking.detail}", settings=settings, url=request.url
@@ -64,7 +76,7 @@ def _jira(source: Source, system: Jira, subject: str, settings: str) -> Iterator
             "give these permissions in the permission scheme of the projects",
         )
     else:
-        yield good(subject, f"has in some project: {', '.join(jira_permissions.NEEDED)}")
+        yield good(subject, f"has in some project: {', '.join(needed)}")
 
 
 def _servicenow(source: Source, system: ServiceNow, subject: str, settings: str) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.doctoring import findings
 from bridge.models import HttpResponse
-from bridge.sandbox.client import NexthinkControl
+from bridge.sandbox.client import NexthinkControl, TicketControl
 
 
 def found(home, code=0):
@@ -206,3 +206,77 @@ def test_what_waits_for_a_person_and_a_missing_worker_are_told(home):
     assert seen["runs", "warning"]["detail"] == "1 unknown"
     assert "bridge runs --state unknown" in seen["runs", "warning"]["way_out"]
     assert ("workers", "good") in seen
+
+
+# ── after an outcome ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_after(home, name, after):
+    """Have a shipped mapping change its tickets after an outcome."""
+    file = home.folder / "mappings" / name
+    file.write_text(file.read_text().replace("    mode: live\n", f"    mode: live\n    after: {after}\n", 1))
+
+
+def said(home, subject, code=0):
+    return [
+        (one["state"], one["detail"], one["way_out"])
+        for one in home.json("doctor", code=code)
+        if one["subject"] == subject
+    ]
+
+
+def test_what_mappings_change_after_an_outcome_is_looked_for_in_jira(home):
+    home.migrate()
+    good = "{answered: {state: done, label: bridge}, unknown: {assign_to: '712020:bo'}}"
+    write_after(home, "jira-office-repair.yaml", good)
+    details = [detail for _, detail, _ in said(home, "source jira")]
+    assert (
+        "what mappings change after an outcome exists: state 'done', label 'bridge', assign_to '712020:bo'"
+        in details
+    )
+    assert any("ASSIGN_ISSUES, EDIT_ISSUES, TRANSITION_ISSUES" in detail for detail in details)
+    assert any("not tried: whether a ticket takes it" in detail for detail in details)
+
+
+def test_a_status_or_a_person_that_jira_does_not_have_is_broken_with_its_mapping(home):
+    home.migrate()
+    write_after(
+        home, "jira-office-repair.yaml", "{answered: {state: Gone}, unknown: {assign_to: '712020:x'}}"
+    )
+    broken = [(detail, way) for state, detail, way in said(home, "source jira", code=1) if state == "bad"]
+    assert [detail for detail, _ in broken] == [
+        "state 'Gone' after an outcome: no status of this name is shown to our account",
+        "assign_to '712020:x' after an outcome: no person of this id is shown to our account",
+    ]
+    assert all("office-repair-when-approved (" in way for _, way in broken)
+
+
+def test_what_mappings_change_after_an_outcome_is_looked_for_in_servicenow(home):
+    home.migrate()
+    write_after(
+        home,
+        "servicenow-incident.yaml",
+        "{refused: {state: On Hold, assign_group: Endpoint on call}, unknown: {assign_to: Bo Agent}}",
+    )
+    details = [detail for _, detail, _ in said(home, "source servicenow")]
+    assert (
+        "what mappings change after an outcome exists: state 'On Hold', assign_group 'Endpoint on call', "
+        "assign_to 'Bo Agent'" in details
+    )
+
+
+def test_a_state_or_a_group_that_servicenow_does_not_have_is_broken(home):
+    home.migrate()
+    write_after(home, "servicenow-incident.yaml", "{refused: {state: Paused, assign_group: Nobody's group}}")
+    broken = [detail for state, detail, _ in said(home, "source servicenow", code=1) if state == "bad"]
+    assert len(broken) == 2
+    assert "has a state of this name" in broken[0]
+    assert "sys_user_group shows our account nothing of this name" in broken[1]
+
+
+def test_choices_that_our_account_may_not_read_are_called_unknown(home, sandbox):
+    home.migrate()
+    write_after(home, "servicenow-incident.yaml", "{refused: {state: On Hold}}")
+    TicketControl(url=sandbox.servicenow_url).behave(hidden_tables=["sys_choice"])
+    notes = [detail for state, detail, _ in said(home, "source servicenow") if state == "note"]
+    assert any(detail.startswith("not known whether state 'On Hold'") for detail in notes)

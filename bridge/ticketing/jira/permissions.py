@@ -16,10 +16,10 @@ from bridge.ticketing.payloads import members
 NEEDED: Final = ("BROWSE_PROJECTS", "ADD_COMMENTS", "DELETE_OWN_COMMENTS")
 
 
-def request(config: JiraConfig) -> HttpRequest:
+def request(config: JiraConfig, needed: tuple[str, ...]) -> HttpRequest:
     """Ask for the permissions that our account has in at least one project."""
     version = 3 if config.deployment == "cloud" else 2
-    query = urlencode({"permissions": ",".join(NEEDED)})
+    query = urlencode({"permissions": ",".join(needed)})
     return HttpRequest(
         method="GET",
         url=f"{config.api_url}/rest/api/{version}/mypermissions?{query}",
@@ -27,11 +27,11 @@ def request(config: JiraConfig) -> HttpRequest:
     )
 
 
-def read_lacking(response: HttpResponse) -> tuple[str, ...] | NotPosted:
+def read_lacking(response: HttpResponse, needed: tuple[str, ...]) -> tuple[str, ...] | NotPosted:
     """Return the permissions that our account lacks everywhere."""
     if response.status != 200:
         return answers.refusal(response, STATUSES, None)
     known = members(members(answers.read_json(response)).get("permissions"))
     if not known:
         return answers.unreadable(response)
-    return tuple(name for name in NEEDED if members(known.get(name)).get("havePermission") is not True)
+    return tuple(name for name in needed if members(known.get(name)).get("havePermission") is not True)
