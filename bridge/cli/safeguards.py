@@ -28,7 +28,7 @@ def bounds(plan: Plan, rule: MappingRule) -> None:
     for text in _approval(plan):
         line(f"approval    {text}", indent=2)
     if plan.user is not None:
-        account = f"{plan.user.domain}\\{plan.user.login}" if plan.user.domain else plan.user.login
+        account = f"{plan.user.login}@{plan.user.domain}" if plan.user.domain else plan.user.login
         within = span_in_words(plan.user.used_within)
         line(f"whose       only devices that {account} has used within {within}", indent=2)
     if plan.send_again is not None:

@@ -100,7 +100,7 @@ def test_by_user_the_request_names_whose_devices_stand_in_it(home):
     login = home.json("explain", str(path), "--source", "servicenow")[0]["decision"]["result"]["devices"][0]
     assert login in json.dumps(sample)
     text = home.run("explain", str(path), "--source", "servicenow").stdout
-    assert f"only devices that CORP\\{login} has used within 7 days" in text
+    assert f"only devices that {login}@CORP has used within 7 days" in text
     assert "how many this person has is not known yet" in text
     assert f"<UIDs of the devices of {login}>" in text
 

@@ -1,6 +1,7 @@
 """What keeps a mapping within bounds reaches its plan: limits, approval, whose device, and what follows."""
 
 # ruff: noqa: E501, ISC004 - each row of the tables is one message, whole, so that it can be searched for
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConfigurationError, Reason
+from bridge.mapping import schemas
 from bridge.mapping.bounds import tightest
 from bridge.mapping.evaluate import evaluate
 from bridge.mapping.language import MappingSet
@@ -342,6 +344,68 @@ def test_no_text_of_a_ticket_enters_what_is_written_back(
     text = mapping + "    after: {unknown: {state: $person}}\n"
     plan = plan_of(load_texts(text), event(person=ADA))
     assert plan.after == (WriteBack(outcome=RunState.UNKNOWN, state="$person"),)
+
+
+# ── nothing that is written for safety is without effect ─────────────────────────────────────────────────
+
+BASE = {
+    "limits": {"max_devices": "4", "max_age": "9h", "per_hour": "9", "per_day": "9", "devices_per_day": "9", "cooldown": "9h"},
+    "approval": {
+        "above": "4", "field": "status", "becomes": "Yes", "system": "false", "not_by": "[assignee]",
+        "by_group": "Some", "expires": "9h",
+    },
+    "send_again": {"times": "4", "wait": "1h"},
+}  # fmt: skip
+OTHER = {
+    "limits": {"max_devices": "3", "max_age": "8h", "per_hour": "8", "per_day": "8", "devices_per_day": "8", "cooldown": "8h"},
+    "approval": {
+        "above": "3", "field": "priority", "becomes": "Approved", "system": "true", "not_by": "[reporter]",
+        "by_group": "Others", "expires": "8h",
+    },
+    "send_again": {"times": "3", "wait": "2h"},
+}  # fmt: skip
+KEYS = [(group, key) for group, keys in OTHER.items() for key in keys]
+
+
+def test_l2_the_keys_below_are_all_that_the_language_knows() -> None:
+    known = json.loads(schemas.text(schemas.MAPPINGS))["$defs"]
+    assert {group: set(known[group]["properties"]) for group in OTHER} == {
+        group: set(keys) for group, keys in OTHER.items()
+    }
+
+
+@pytest.mark.parametrize(("group", "key"), KEYS)
+def test_l2_each_safety_key_of_a_mapping_changes_its_plan(
+    load_texts: Load, event: MakeEvent, mapping: str, group: str, key: str
+) -> None:
+    def made(values: dict[str, dict[str, str]]) -> Plan:
+        text = "".join(
+            f"    {name}: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}\n"
+            for name, keys in values.items()
+        )
+        return plan_of(load_texts(mapping + text), event())
+
+    changed = {**BASE, group: {**BASE[group], key: OTHER[group][key]}}
+    assert replace(made(changed), mapping_set="") != replace(made(BASE), mapping_set="")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits: {max_devices: 2}",
+        "limits: {per_hour: 2}",
+        "limits: {per_day: 2}",
+        "limits: {devices_per_day: 2}",
+        "limits: {cooldown: 2h}",
+        "approval: required",
+        "approval: {above: 2}",
+    ],
+)
+def test_l2_each_safety_key_of_an_action_changes_the_plan(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str, text: str
+) -> None:
+    bounded = plan_of(load_texts(mapping, actions=of_action(catalogue, text)), event())
+    assert replace(bounded, mapping_set="") != replace(plan_of(load_texts(mapping), event()), mapping_set="")
 
 
 # ── what is wrong is said ────────────────────────────────────────────────────────────────────────────────
