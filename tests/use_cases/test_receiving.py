@@ -21,7 +21,15 @@ from bridge.errors import Reason, WebhookRefused
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.ledger import in_force, queries
-from bridge.models import DeliveryState, Person, RunState, SourceName, WebhookRequest
+from bridge.models import (
+    DeliveryState,
+    Person,
+    RunState,
+    SourceName,
+    TicketRef,
+    WebhookRequest,
+    WriteBack,
+)
 from bridge.receiving import Receipt, Receiving
 from bridge.sandbox import credentials as known
 from bridge.sandbox.client import wait_for
@@ -300,3 +308,62 @@ def test_what_no_mapping_asks_for_is_kept_with_the_conditions_that_failed(door):
     (line,) = door.deliveries()
     assert {finding["outcome"] for finding in line.findings} == {"missed"}
     assert any(finding["conditions"] for finding in line.findings)
+
+
+# ── after an outcome ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def with_after(environ: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
+    """Accept the shipped mappings, the office repair changing its ticket after it was refused."""
+
+    def accept(mode: str) -> Any:
+        folder = tmp_path / f"after-{mode}"
+        shutil.copytree(ROOT / "mappings", folder)
+        file = folder / "jira-office-repair.yaml"
+        after = f"    mode: {mode}\n    after: {{refused: {{label: bridge-refused}}}}\n"
+        file.write_text(file.read_text().replace("    mode: live\n", after, 1))
+        result = bootstrap.check_files(read_settings({**environ, "BRIDGE_MAPPINGS": str(folder)}))
+        assert result.problems == ()
+        return result.mapping_set
+
+    return accept
+
+
+@pytest.mark.parametrize(
+    ("mode", "owed"), [("live", ["refused", "after"]), ("announce", ["refused"]), ("shadow", [])]
+)
+def test_a_ticket_that_cannot_be_planned_is_changed_after_its_refusal_by_a_live_mapping_only(
+    door, with_after, mode, owed
+):
+    door.mapping_set = with_after(mode)
+    (run,) = door.send(sample("jira-approved-vip")).body["runs"]
+    assert door.house.state(run) is RunState.REFUSED
+    assert door.house.occasions(run) == owed
+
+
+def test_a3_the_change_that_we_make_after_an_outcome_starts_nothing(door, house, jira, clock):
+    fields = sample("jira-approved")["issue"]["fields"] | {"status": {"id": "10102", "name": "In Progress"}}
+    issue = jira.call("PUT", "issues", {"key": "SUP-900", "fields": fields})
+    ticket = TicketRef(source=SourceName("jira"), uid=issue["id"], key="SUP-900")
+    jira.register(url="http://127.0.0.1:1/", retry_waits=[])
+    mine = door.house
+    mine.numbers = count(1_000)  # apart from the identifiers of the door
+    after = (WriteBack(outcome=RunState.ANSWERED, state="Approved"),)
+    mine.ask(ticket=ticket, after=after)
+    mine.work()
+    mine.post()
+
+    def told() -> list[Any]:
+        sent = [json.loads(each["body"]) for each in jira.deliveries()]
+        return [event for event in sent if "changelog" in event]
+
+    (event,) = wait_for(told)
+    before = len(door.runs())
+    receipt = door.send(event)
+    assert (receipt.body["reason"], receipt.body["runs"]) == (Reason.OWN_CHANGE, [])
+    # Had somebody else made it, the shipped mapping would send.
+    event["user"]["accountId"] = "712020:bo"
+    event["user"].pop("emailAddress")
+    assert len(door.send(event).body["runs"]) == 1
+    assert len(door.runs()) == before + 1
