@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bridge.sandbox import credentials as known
-from bridge.sandbox.client import wait_for
+from bridge.sandbox.client import SandboxError, wait_for
 from bridge.sandbox.scenario import jira_fields
 
 CLOUD = {"Authorization": known.basic(known.JIRA_CLOUD_USERNAME, known.JIRA_CLOUD_TOKEN)}
@@ -406,3 +406,110 @@ def test_statuses_and_users_are_told(api):
     assert "In Progress" in [each["name"] for each in api("GET", "/rest/api/3/status").json]
     assert api("GET", "/rest/api/3/user?accountId=712020:bo").json["displayName"] == "Bo Approver"
     assert api("GET", "/rest/api/3/user?accountId=nobody").status == 404
+
+
+# ── reading back ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+BO = {"accountId": "712020:bo", "displayName": "Bo Approver"}
+DONE = {"field": "status", "before": "Open", "after": "Done"}
+
+
+def change(jira, **more):
+    order = {"key": "SUP-101", "fields": {"status": {"name": "Done"}}, "changes": [DONE], "actor": BO}
+    return jira.call("POST", "changes", order | more)["change_id"]
+
+
+def test_cloud_shows_the_newest_changes_with_the_issue_and_the_oldest_first_page_by_page(api, jira):
+    numbers = [change(jira) for _ in range(101)]
+    log = api("GET", "/rest/api/2/issue/SUP-101?expand=changelog").json["changelog"]
+    assert (log["total"], len(log["histories"])) == (101, 100)
+    assert [entry["id"] for entry in log["histories"]] == numbers[:0:-1]
+    page = api("GET", "/rest/api/3/issue/SUP-101/changelog?startAt=0&maxResults=2").json
+    assert [entry["id"] for entry in page["values"]] == numbers[:2]
+    assert page["isLast"] is False
+    assert page["values"][0]["author"] == BO
+    assert page["values"][0]["items"][0]["toString"] == "Done"
+
+
+def test_data_center_shows_every_change_with_the_issue_and_has_no_pages(api, jira):
+    numbers = [change(jira) for _ in range(101)]
+    log = api("GET", "/rest/api/2/issue/SUP-101?expand=changelog", headers=DATACENTER).json["changelog"]
+    assert [entry["id"] for entry in log["histories"]] == numbers
+    assert api("GET", "/rest/api/2/issue/SUP-101/changelog", headers=DATACENTER).status == 404
+
+
+def test_the_changelog_is_shown_only_where_it_is_asked_for(api):
+    assert "changelog" not in api("GET", "/rest/api/2/issue/SUP-101").json
+
+
+def test_a_webhook_and_the_changelog_name_a_change_alike(api, jira, receiver):
+    target = {"url": receiver.url}
+    sent = jira.webhook(kind="issue_updated", key="SUP-101", target=target, changes=[DONE], wait=True)
+    log = api("GET", "/rest/api/2/issue/SUP-101?expand=changelog").json["changelog"]
+    assert [entry["id"] for entry in log["histories"]] == [sent["change_id"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "category"), [("Open", "new"), ("Doing", "indeterminate"), ("Done", "done")]
+)
+def test_a_status_says_its_category(api, jira, status, category):
+    jira.call("POST", "changes", {"key": "SUP-101", "fields": {"status": {"name": status}}})
+    fields = api("GET", "/rest/api/2/issue/SUP-101").json["fields"]
+    assert fields["status"]["statusCategory"]["key"] == category
+
+
+def test_cloud_searches_with_tokens_and_has_lost_the_old_search(api, jira):
+    for number in range(3):
+        fields = {"project": {"key": "OPS"}, "updated": f"2026-05-0{number + 1}T00:00:00.000+0000"}
+        jira.call("PUT", "issues", {"key": f"OPS-{number}", "fields": fields})
+    path = "/rest/api/3/search/jql?maxResults=2&fields=updated&jql=project+%3D+OPS+ORDER+BY+updated+DESC"
+    first = api("GET", path).json
+    assert [issue["key"] for issue in first["issues"]] == ["OPS-2", "OPS-1"]
+    assert set(first["issues"][0]["fields"]) == {"updated"}
+    last = api("GET", f"{path}&nextPageToken={first['nextPageToken']}").json
+    assert [issue["key"] for issue in last["issues"]] == ["OPS-0"]
+    assert "nextPageToken" not in last
+    assert api("GET", path.replace("/jql?", "?")).status == 410
+    assert api("GET", "/rest/api/3/search/jql").status == 400
+    assert api("GET", "/rest/api/3/search/jql?jql=assignee+%3D+me").status == 400
+    assert api("GET", f"{path}&nextPageToken=x").status == 400
+
+
+def test_data_center_searches_with_offsets(api):
+    path = "/rest/api/2/search?startAt=0&maxResults=1&jql=updated+%3E%3D+%222020-01-01%22"
+    page = api("GET", path, headers=DATACENTER).json
+    assert (page["total"], page["startAt"], len(page["issues"])) == (1, 0, 1)
+    assert api("GET", "/rest/api/2/search/jql?jql=project+%3D+X", headers=DATACENTER).status == 404
+
+
+def test_groups_have_a_route_of_their_own_on_cloud_and_stand_in_the_user_on_data_center(api, jira):
+    bo = {"name": "bo", "key": "JIRAUSER10002", "displayName": "Bo Approver"}
+    jira.call("PUT", "people", {"person": BO, "groups": ["approvers"]})
+    jira.call("PUT", "people", {"person": bo, "groups": ["approvers"]})
+    (group,) = api("GET", "/rest/api/3/user/groups?accountId=712020:bo").json
+    assert group["name"] == "approvers"
+    assert api("GET", "/rest/api/3/user/groups?accountId=nobody").status == 404
+    plain = api("GET", "/rest/api/2/user?username=bo", headers=DATACENTER).json
+    assert plain["groups"] == {"size": 1, "items": []}
+    full = api("GET", "/rest/api/2/user?key=JIRAUSER10002&expand=groups", headers=DATACENTER).json
+    assert [group["name"] for group in full["groups"]["items"]] == ["approvers"]
+    assert api("GET", "/rest/api/2/user?username=x", headers=DATACENTER).status == 404
+
+
+def test_an_approval_is_decided_by_those_who_were_asked_and_only_once(api, jira):
+    ada = {"accountId": "712020:ada", "displayName": "Ada"}
+    asked = jira.call("POST", "approvals", {"key": "SUP-101", "approvers": [BO, ada], "needed": 2})
+    path, decide = "/rest/servicedeskapi/request/SUP-101/approval", f"approvals/{asked['id']}"
+    jira.call("POST", decide, {"approver": "712020:bo", "decision": "approved"})
+    (approval,) = api("GET", path).json["values"]
+    assert approval["finalDecision"] == "pending"
+    assert "completedDate" not in approval
+    jira.call("POST", decide, {"approver": "712020:ada", "decision": "declined"})
+    (approval,) = api("GET", path).json["values"]
+    assert approval["finalDecision"] == "declined"
+    assert [one["approverDecision"] for one in approval["approvers"]] == ["approved", "declined"]
+    assert approval["completedDate"]["epochMillis"]
+    for approver in ("712020:bo", "712020:eve"):
+        with pytest.raises(SandboxError, match="409"):
+            jira.call("POST", decide, {"approver": approver, "decision": "approved"})

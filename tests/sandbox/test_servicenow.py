@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -265,3 +266,110 @@ def test_our_own_note_runs_the_rule_unless_it_is_guarded(api, path, servicenow, 
     assert (event["rule"], event["updated_by"]) == ("open", known.SERVICENOW_USERNAME)
     assert event["comment"]["field"] == "work_notes"
     assert event["comment"]["text"].endswith("\nbridge-1\n\n")
+
+
+# ── reading back ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rows(api, table, query="", **parameters):
+    asked = urlencode({"sysparm_query": query, "sysparm_exclude_reference_link": "true", **parameters})
+    return api("GET", f"/api/now/table/{table}?{asked}").json["result"]
+
+
+def change(servicenow, value="2", display="In Progress", **more):
+    columns = {"state": {"value": value, "display": display}}
+    order = {"table": "incident", "number": "INC0010001", "columns": columns, "by": "bo.agent"}
+    return servicenow.call("POST", "changes", order | more)
+
+
+def test_a_change_stands_in_the_audit_as_it_is_stored_and_in_the_history_as_it_was_shown_too(
+    api, servicenow, record
+):
+    change(servicenow)
+    (audit,) = rows(api, "sys_audit", f"documentkey={record['sys_id']}")
+    assert (audit["fieldname"], audit["oldvalue"], audit["newvalue"]) == ("state", "1", "2")
+    assert (audit["user"], audit["record_checkpoint"]) == ("bo.agent", "1")
+    names = "field,new,new_value,update,user.user_name"
+    (line,) = rows(api, "sys_history_line", f"set.id={record['sys_id']}", sysparm_fields=names)
+    assert line == {
+        "field": "state",
+        "new": "In Progress",
+        "new_value": "2",
+        "update": "1",
+        "user.user_name": "bo.agent",
+    }
+
+
+def test_an_unseen_history_has_no_lines_and_hidden_tables_look_empty(api, servicenow, record):
+    servicenow.behave(history_unseen=True)
+    change(servicenow)
+    assert rows(api, "sys_history_line") == []
+    assert len(rows(api, "sys_audit")) == 1
+    servicenow.behave(hidden_tables=["sys_audit", "sys_user"])
+    assert rows(api, "sys_audit") == []
+    path = f"/api/now/table/incident/{record['sys_id']}?sysparm_fields=assigned_to.user_name"
+    assert api("GET", path).json["result"] == {"assigned_to.user_name": ""}
+
+
+def test_a_bridge_write_stands_in_the_audit_too(api, path, servicenow):
+    api("PATCH", path, {"priority": "1"})
+    assert [(row["fieldname"], row["user"]) for row in rows(api, "sys_audit")] == [
+        ("priority", known.SERVICENOW_USERNAME)
+    ]
+
+
+def test_queries_compare_times_know_lists_and_join_with_or(api, servicenow, record):
+    put(servicenow, "INC0010002")
+    put(servicenow, "INC0010003")
+
+    def numbers(query):
+        return [row["number"] for row in rows(api, "incident", query)]
+
+    assert numbers("numberININC0010001,INC0010003") == ["INC0010001", "INC0010003"]
+    assert numbers("number=INC0010001^ORnumber=INC0010002^ORDERBYDESCnumber") == ["INC0010002", "INC0010001"]
+    assert numbers("sys_updated_on>=2999-01-01 00:00:00") == []
+    assert len(numbers("sys_updated_on>=2020-01-01 00:00:00^sys_updated_on<=2999-01-01 00:00:00")) == 3
+    assert numbers("assigned_to.user_name=bo.agent^numberLIKE3") == ["INC0010003"]
+    assert len(numbers("nonsense>=1^state=1")) == 3
+
+
+def test_a_change_can_be_old(api, path, servicenow):
+    change(servicenow, seconds_ago=7_200)
+    written = datetime.fromisoformat(api("GET", path).json["result"]["sys_updated_on"] + "+00:00")
+    assert 7_190 < (datetime.now(UTC) - written).total_seconds() < 7_300
+
+
+@pytest.mark.parametrize(("state", "active"), [("6", "true"), ("7", "false")])
+def test_a_closed_incident_is_not_active(api, path, servicenow, state, active):
+    change(servicenow, value=state, display="x")
+    assert api("GET", path).json["result"]["active"] == active
+
+
+def test_members_of_groups_are_rows(api, servicenow):
+    servicenow.call("PUT", "people", {"user_name": "cleo", "name": "Cleo", "groups": ["CAB", "Desk"]})
+    servicenow.call("PUT", "people", {"user_name": "cleo", "groups": ["CAB"]})
+    (member,) = rows(api, "sys_user_grmember", "user.user_name=cleo", sysparm_fields="group.name")
+    assert member == {"group.name": "CAB"}
+
+
+def test_an_approval_is_a_row_and_decides_the_records_own_column(api, path, servicenow, record):
+    order = {"table": "incident", "number": "INC0010001", "approver": "bo.agent"}
+    first, second = (servicenow.call("POST", "approvals", order)["sys_id"] for _ in range(2))
+    assert api("GET", path).json["result"]["approval"] == "requested"
+    servicenow.call("POST", f"approvals/{first}", {"state": "approved"})
+    assert api("GET", path).json["result"]["approval"] == "requested"
+    servicenow.call("POST", f"approvals/{second}", {"state": "approved", "by": "ada"})
+    assert api("GET", path).json["result"]["approval"] == "approved"
+    names = "state,approver.user_name,sys_updated_by,sysapproval.approval"
+    query = f"sysapproval={record['sys_id']}"
+    told = rows(api, "sysapproval_approver", query, sysparm_fields=names)
+    assert [row["sys_updated_by"] for row in told] == ["bo.agent", "ada"]
+    assert {row["approver.user_name"] for row in told} == {"bo.agent"}
+    assert {(row["state"], row["sysapproval.approval"]) for row in told} == {("approved", "approved")}
+
+
+def test_the_kept_tables_cannot_be_written_over_rest(api, servicenow, record):
+    order = {"table": "incident", "number": "INC0010001", "approver": "bo.agent"}
+    asked = servicenow.call("POST", "approvals", order)["sys_id"]
+    answer = api("PATCH", f"/api/now/table/sysapproval_approver/{asked}", {"state": "approved"})
+    assert answer.status == 403

@@ -13,9 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import Reason, WebhookRefused
-from bridge.models import Change, Delivery, EventKind, Ignored, Json, SourceName, TicketEvent, WebhookRequest
+from bridge.models import (
+    Change,
+    Delivery,
+    EventKind,
+    Ignored,
+    Json,
+    SourceName,
+    TicketEvent,
+    TicketRef,
+    WebhookRequest,
+)
 from bridge.ticketing.jira import Jira
-from bridge.ticketing.proofs import HmacProof
+from bridge.ticketing.proofs import HmacProof, TokenProof
 
 SECRET = b"a webhook secret of some length"
 NOW = datetime(2026, 5, 28, 20, 26, 41, tzinfo=UTC)
@@ -302,3 +312,42 @@ def test_the_signature_is_checked_before_type_and_json(cloud: Jira) -> None:
             cloud.open(request)
         statuses.append(refused.value.status)
     assert statuses == [401, 415, 401]
+
+
+def test_a_signature_says_that_the_body_is_the_senders_word(
+    cloud: Jira, sample: Callable[[str], Json]
+) -> None:
+    assert cloud.open(signed(sample("jira/cloud-issue-updated"))).signed
+    proof = TokenProof(secrets=("a token of some length",))
+    unsigned = Jira(config=dataclasses.replace(cloud.config, proof=proof))
+    headers = (("content-type", "application/json"), ("authorization", "Bearer a token of some length"))
+    body = json.dumps(sample("jira/automation-bare-issue")).encode()
+    request = WebhookRequest(source=SourceName("jira"), headers=headers, body=body, received_at=NOW)
+    assert not unsigned.open(request).signed
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("cloud-issue-updated", "SUP-7"),
+        ("cloud-issue-deleted", "SUP-7"),
+        ("cloud-comment-edited", "SUP-7"),
+        ("datacenter-comment-created", "501"),  # it names its issue by number only
+        ("automation-bare-issue", "SUP-7"),
+        ("automation-jira-format", "SUP-7"),
+        ("jsm-automation", "SUP-7"),
+    ],
+)
+def test_every_body_rings_for_its_issue_alone(jira: Jira, delivered: Deliver, name: str, key: str) -> None:
+    rung = jira.ring(delivered(f"jira/{name}"))
+    assert isinstance(rung, TicketRef)
+    assert (rung.uid, rung.key) == ("501", key)
+
+
+def test_an_event_without_an_issue_does_not_ring(jira: Jira, delivered: Deliver) -> None:
+    ignored = jira.ring(delivered({"webhookEvent": "sprint_started", "sprint": {"id": 1}}))
+    assert isinstance(ignored, Ignored)
+    for body in ({}, [], {"webhookEvent": "jira:issue_updated"}, {"issue": {"id": "x", "key": "SUP-7"}}):
+        with pytest.raises(WebhookRefused) as refused:
+            jira.ring(delivered(body))
+        assert (refused.value.status, refused.value.reason) == (400, Reason.NOT_A_TICKET)

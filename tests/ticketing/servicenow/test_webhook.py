@@ -23,6 +23,7 @@ from bridge.models import (
     Person,
     SourceName,
     TicketEvent,
+    TicketRef,
     WebhookRequest,
 )
 from bridge.ticketing.proofs import HmacProof, TokenProof
@@ -222,6 +223,7 @@ def test_a_signed_identifier_names_the_delivery(
     }
     delivery = servicenow.open(request(payload, headers))
     assert (delivery.key, delivery.timed) == ("id:incident:1", False)
+    assert delivery.signed
 
 
 @pytest.mark.parametrize(
@@ -269,3 +271,23 @@ def test_an_unsigned_identifier_does_not_name_a_delivery(
     digest = hashlib.sha256(asked.body).hexdigest()
     assert (delivery.key, delivery.digest) == (key or f"digest:{digest}", digest)
     assert delivery.timed is timed
+    assert not delivery.signed  # a token says nothing of the body
+
+
+@pytest.mark.parametrize(
+    "name", ["doorbell", "flat-references", "rule-comment", "rule-delete", "rule-insert", "rule-update"]
+)
+def test_every_body_rings_for_its_record_alone(servicenow: ServiceNow, delivered: Deliver, name: str) -> None:
+    rung = servicenow.ring(delivered(f"servicenow/{name}"))
+    assert isinstance(rung, TicketRef)
+    assert (rung.uid, rung.key) == (SYS_ID, SYS_ID)
+    assert (rung.url or "").startswith("https://desk.example.com/nav_to.do?uri=")
+
+
+@pytest.mark.parametrize("body", [{}, [], {"table": "incident"}, {"table": "x/y", "sys_id": "a" * 32}])
+def test_a_body_without_table_and_sys_id_does_not_ring(
+    servicenow: ServiceNow, delivered: Deliver, body: Json
+) -> None:
+    with pytest.raises(WebhookRefused) as refused:
+        servicenow.ring(delivered(body))
+    assert (refused.value.status, refused.value.reason) == (400, Reason.NOT_A_TICKET)
