@@ -75,7 +75,7 @@ CONTEXT = LoadContext(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def catalogue() -> str:
     return CATALOGUE
 

@@ -1,6 +1,7 @@
 """What holds for every ticket and every condition, found by hypothesis."""
 
 import json
+import string
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +15,13 @@ from bridge.mapping.documents import Place
 from bridge.mapping.evaluate import evaluate, explain
 from bridge.mapping.language import MappingSet
 from bridge.mapping.paths import MISSING, View
-from bridge.models import Plan, TicketEvent
+from bridge.models import Person, Plan, TicketEvent
+from bridge.policy import needs_approval
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
 MakeEvent = Callable[..., TicketEvent]
+# Each example reads files, over which a busy machine may take its time.
+LOADING = settings(deadline=None)
 
 texts = st.text(st.sampled_from("aWS-VIPBC0123459 .,;\n\u202e\x00ä山"), max_size=25)
 values = st.recursive(
@@ -118,7 +122,7 @@ def test_a_value_is_never_null_nor_empty_text(event: MakeEvent, fields: Any, nam
         assert all(entry not in (None, "") for entry in value)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     devices=values | st.lists(st.from_regex(r"(?i)\AWS-(VIP|ABC)-[0-9]{4,6}\Z"), max_size=7) | texts,
     mode=values | st.sampled_from(["silent", "force"]),
@@ -160,6 +164,62 @@ def test_whatever_a_ticket_says_a_plan_stays_inside_every_fence(
         assert parameters.refusal(declared, value) is None
 
 
+@LOADING
+@given(login=texts | st.text(max_size=70) | st.from_regex(r"\A[A-Za-z0-9._\\@-]{1,70}\Z"))
+def test_whatever_login_a_ticket_says_only_the_name_of_an_account_is_asked_for(
+    load_texts: Callable[..., MappingSet], event: MakeEvent, login: str
+) -> None:
+    text = (
+        "version: 1\nmappings:\n  - id: repair\n    source: jira\n    events: [updated]\n"
+        "    when: [{field: ticket.project, equals: SUP}]\n    action: repair-office\n"
+        "    devices: {from: ticket.person.login, by: user, domain: CORP}\n"
+    )
+    (decision,) = evaluate(event(person=Person(login=login)), load_texts(text), received_at=NOW).decisions
+    if isinstance(decision.result, Plan):
+        assert decision.result.user is not None
+        assert decision.result.devices == (decision.result.user.login,) == (login.strip(),)
+        assert set(login.strip()) <= set(string.ascii_letters + string.digits + "._-")
+
+
+DEMANDS = st.sampled_from([None, "none", "required"]) | st.integers(0, 6)
+
+
+@LOADING
+@given(
+    demand=DEMANDS,
+    own=st.none() | st.integers(0, 6),
+    too_many=st.none() | st.integers(1, 6),
+    devices=st.integers(1, 8),
+)
+def test_l3_no_mapping_weakens_what_the_catalogue_asks_for(
+    load_texts: Callable[..., MappingSet],
+    event: MakeEvent,
+    catalogue: str,
+    demand: str | int | None,
+    own: int | None,
+    too_many: int | None,
+    devices: int,
+) -> None:
+    asked = f"{{above: {demand}}}" if isinstance(demand, int) else demand
+    actions = catalogue if asked is None else f"{catalogue}    approval: {asked}\n"
+    text = (
+        "version: 1\nmappings:\n  - id: cache\n    source: jira\n    events: [updated]\n"
+        "    when: [{field: ticket.project, equals: SUP}]\n    action: clear-cache\n    portal: us\n"
+        "    params: {Level: {value: 1}}\n"
+        f"    devices: {{from: fields.devices{', if_too_many: approval' if too_many else ''}}}\n"
+        + (f"    limits: {{max_devices: {too_many}}}\n" if too_many else "")
+        + (f"    approval: {{above: {own}}}\n" if own is not None else "")
+    )
+    loaded = load_texts(text, actions=actions)
+    (decision,) = evaluate(event(), loaded, received_at=NOW).decisions
+    assert isinstance(decision.result, Plan)
+    demanded = 0 if demand == "required" else demand
+    bounds = [bound for bound in (demanded, own, too_many) if isinstance(bound, int)]
+    wanted = any(devices > bound for bound in bounds)
+    assert needs_approval(decision.result, devices) is wanted
+
+
+@LOADING
 @given(payload=values)
 def test_any_payload_is_evaluated(
     load_texts: Callable[..., MappingSet], event: MakeEvent, payload: Any
