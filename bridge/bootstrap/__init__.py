@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -38,6 +38,7 @@ from bridge.models import (
 from bridge.operations import Operations
 from bridge.receiving import Receiving
 from bridge.resolving import Resolving
+from bridge.retaining import Keep, Retaining
 from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import LiveSettings, Settings
 from bridge.tokens import Tokens
@@ -165,6 +166,21 @@ def load_context(settings: Settings) -> LoadContext:
             cooldown=settings.cooldown,
         ),
     )
+
+
+def retaining(bridge: Bridge) -> Retaining:
+    """Construct the removal of what was kept long enough."""
+    settings = bridge.settings.current()
+
+    def longest_window() -> timedelta | None:
+        mapping_set = bridge.watching.look_up()
+        if mapping_set is None:
+            return None
+        windows = (limit.window for rule in mapping_set.mappings for limit in rule.limits)
+        return max((settings.trip_window, settings.cooldown or settings.trip_window, *windows))
+
+    keep = Keep(payloads=settings.keep_payloads, runs=settings.keep_runs, audit=settings.keep_audit)
+    return Retaining(ledger=bridge.ledger, keep=keep, longest_window=longest_window)
 
 
 def trips(settings: Settings) -> Trips:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.acting import Acting
-from bridge.bootstrap import Bridge, new_id, trips, utc_now
+from bridge.bootstrap import Bridge, new_id, retaining, trips, utc_now
 from bridge.catching_up import CatchingUp
 from bridge.dispatching import DEADLINE_MARGIN, FIRST_BYTE_SECONDS
 from bridge.evidence import Sealing
@@ -95,6 +95,7 @@ def make_worker(bridge: Bridge) -> Worker:
         background={
             "catching-up": catching_up.run,
             "keeping": keeping.run,
+            "retaining": retaining(bridge).run,
             "sealing": Sealing(ledger=bridge.ledger).run,
             "listening": Listening(ledger=bridge.ledger, connections=connections).run,
             "reconciling": reconciling.run,

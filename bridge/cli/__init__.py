@@ -17,6 +17,7 @@ from bridge.cli import (
     health,
     pausing,
     processes,
+    purging,
     runs,
 )
 from bridge.cli.door import Door
@@ -43,6 +44,7 @@ from bridge.cli.door import Door
         pausing.pauses,
         acts.declare_restored,
         auditing.audit,
+        purging.purge,
         configuration.config,
         files.schema,
         processes.migrate,

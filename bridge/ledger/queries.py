@@ -14,6 +14,7 @@ from bridge.ledger import Tx, approvals, auditing, pausing, sending, watches
 from bridge.ledger.auditing import Unsealed
 from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.pseudonyms import SALT_FACT
+from bridge.ledger.retention import EMPTIED
 from bridge.ledger.tables import (
     IS_PENDING,
     UNENDED,
@@ -264,13 +265,16 @@ def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:
 
 
 def stored_payload(tx: Tx, *, delivery: DeliveryId) -> Json:
-    """Return the body of a delivery as it came."""
-    return json.loads(_delivery_row(tx, delivery)["payload"])
+    """Return the body of a delivery as it came; raise NotPossible where it is not kept any more."""
+    return whole_delivery(tx, delivery=delivery).payload
 
 
 def whole_delivery(tx: Tx, *, delivery: DeliveryId) -> Delivery:
-    """Return a delivery as it was received; raise NotPossible where there is none."""
-    return delivery_of(_delivery_row(tx, delivery))
+    """Return a delivery as it was received; raise NotPossible where there is none, or its payload is gone."""
+    row = _delivery_row(tx, delivery)
+    if row["payload"] == EMPTIED:
+        raise NotPossible(f"the payload of delivery {delivery} is not kept any more (BRIDGE_KEEP_PAYLOADS)")
+    return delivery_of(row)
 
 
 def _delivery_row(tx: Tx, delivery: DeliveryId) -> RowMapping:

@@ -72,6 +72,22 @@ class Settings(BaseSettings):
         description="A limit that holds so many runs within BRIDGE_TRIP_WINDOW pauses what it is about.",
     )
     trip_window: Duration = Field(timedelta(hours=1), description="The time in which trips are counted.")
+    keep_payloads: Duration = Field(
+        timedelta(days=30),
+        ge=timedelta(days=1),
+        description="How long the bodies of webhooks are kept; they hold what tickets say of persons.",
+    )
+    keep_runs: Duration = Field(
+        timedelta(days=400),
+        ge=timedelta(days=1),
+        description="How long ended runs are kept with their calls, comments and history. After that only "
+        "what limits and repeats are recognised by is.",
+    )
+    keep_audit: Duration = Field(
+        timedelta(days=400),
+        ge=timedelta(days=1),
+        description="How long rows of the audit are kept; their seals stay for ever.",
+    )
     max_in_flight: int = Field(
         64, ge=1, le=10_000, description="Calls to Nexthink at the same time, for each worker process."
     )

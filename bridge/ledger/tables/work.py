@@ -83,6 +83,7 @@ runs = Table(
     Column("intended_at", UtcDateTime),
     Column("waived", Integer, nullable=False, server_default="0"),
     Column("replay_of", String(32)),
+    Column("purged_at", UtcDateTime),
     UniqueConstraint("source", "ticket_uid", "mapping", "key"),
     comment="One action for one ticket; the unique key is rule A2.",
 )

@@ -51,6 +51,7 @@ def _runs() -> None:
     op.add_column("runs", sa.Column("intended_at", UtcDateTime()))
     op.add_column("runs", sa.Column("waived", sa.Integer(), server_default="0", nullable=False))
     op.add_column("runs", sa.Column("replay_of", sa.String(length=32)))
+    op.add_column("runs", sa.Column("purged_at", UtcDateTime()))
     sqlite = op.get_bind().dialect.name == "sqlite"
     action = "json_extract(plan, '$.action')" if sqlite else "CAST(plan AS json) ->> 'action'"
     op.execute(
