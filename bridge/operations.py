@@ -6,6 +6,7 @@ It must not know how they asked: the command line and any console call the same 
 import getpass
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge import comments, consequences, scopes
@@ -13,7 +14,7 @@ from bridge.approving import Approving
 from bridge.comments import second_sends
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Ledger, Tx, again, pausing, people, sending, sessions, working
+from bridge.ledger import Ledger, Tx, again, pausing, people, replaying, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.mapping.language import MappingSet
 from bridge.models import Call, Occasion, Part, Pause, PauseScope, Run, RunId, RunState
@@ -44,6 +45,7 @@ class Operations:
         mapping_set: Callable[[], MappingSet | None],
         approving: Approving,
         tokens: Tokens,
+        new_id: Callable[[], str],
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -51,6 +53,7 @@ class Operations:
         self._mapping_set = mapping_set
         self._approving = approving
         self._tokens = tokens
+        self._new_id = new_id
         self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
 
     def resolve(
@@ -120,6 +123,26 @@ class Operations:
         comment = self._aside.owed(run, Occasion.CANCELLED, n, report)
         self._ledger.write(people.cancel, run=run_id, attempt=made, state=state, act=act, comment=comment)
         return state
+
+    def replay(self, run_id: RunId, *, act: Act) -> RunId:
+        """Have the plan of a run that ended sent as a new run, under every rule again; return the new run.
+
+        Its devices are looked up anew; its age still counts from the change of the ticket. Raises NotPossible
+        for a run that has not ended, is too old, or was replayed before.
+        """
+        run, _, _ = self._ledger.read(_seen, run=run_id)
+        if run.plan is None or run.state not in replaying.REPLAYABLE:
+            unknown = " (say first what became of it, with `bridge resolve`)"
+            hint = unknown if run.state is RunState.UNKNOWN else ""
+            raise NotPossible(f"run {run_id} is {run.state}; only a run that ended is replayed{hint}")
+        if self._clock() > too_old_at(run.plan):
+            raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not replayed")
+        new_id = RunId(self._new_id())
+        intro = f"Replay of run {run_id}, asked for by {act.author}: {act.reason}"
+        style = replace(run.plan.style, intro=" ".join(filter(None, (run.plan.style.intro, intro))))
+        plan = replace(run.plan, style=style)
+        self._ledger.write(replaying.replay, run=run_id, new_id=new_id, plan=plan, act=act)
+        return new_id
 
     def release(self, run_id: RunId, *, act: Act) -> None:
         """Queue a held run again; everything but a limit that held it is looked at again before it is sent.

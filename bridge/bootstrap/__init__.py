@@ -139,6 +139,7 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
             mapping_set=watching.look_up,
             approving=approving,
             tokens=tokens,
+            new_id=new_id,
         ),
     )
 

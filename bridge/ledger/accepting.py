@@ -4,7 +4,7 @@ It must not evaluate anything. Rules A1 to A5.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
@@ -224,8 +224,19 @@ def served_by(tx: Tx, new: NewRun) -> str | None:
 def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
     looping = _runs_in_the_last_hour(tx, new) >= LOOP_RUNS
     held = looping and new.state is RunState.QUEUED
-    state, reason = (RunState.HELD, Reason.LOOP) if held else (new.state, new.reason)
-    ended = state in {RunState.RECORDED, RunState.REFUSED}
+    placed = replace(new, state=RunState.HELD, reason=Reason.LOOP) if held else new
+    if not insert_run(tx, delivery, placed):
+        return False
+    tx.note(run=new.id, event=placed.state, detail=placed.reason)
+    # A loop is told nobody: the comment would be its next event.
+    if new.comment is not None and not looping:
+        owe(tx, run=new.id, ticket=new.ticket, comment=new.comment)
+    return True
+
+
+def insert_run(tx: Tx, delivery: DeliveryId, new: NewRun, *, replay_of: RunId | None = None) -> bool:
+    """Add a run's row; return False where its place is taken (A2)."""
+    ended = new.state in {RunState.RECORDED, RunState.REFUSED}
     made = tx.connection.execute(
         tx.insert(runs).on_conflict_do_nothing().returning(runs.c.id),
         {
@@ -239,8 +250,8 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
             "key": new.key,
             "portal": new.plan.portal if new.plan else None,
             "action": new.plan.action if new.plan else None,
-            "state": state,
-            "reason": reason,
+            "state": new.state,
+            "reason": new.reason,
             "detail": new.detail,
             "plan": to_text(PLAN, new.plan) if new.plan else None,
             "crashes": 0,
@@ -248,15 +259,12 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
             "due_at": tx.now,
             "created_at": tx.now,
             "ended_at": tx.now if ended else None,
+            "replay_of": replay_of,
         },
     ).scalar()
     if made is None:
         return False
-    tx.note(run=new.id, event=state, detail=reason)
-    tx.count("run", new.mapping, state)
-    # A loop is told nobody: the comment would be its next event.
-    if new.comment is not None and not looping:
-        owe(tx, run=new.id, ticket=new.ticket, comment=new.comment)
+    tx.count("run", new.mapping, new.state)
     return True
 
 

@@ -200,6 +200,7 @@ class House:
             mapping_set=lambda: self.mapping_set,
             approving=self.approving,
             tokens=self.tokens,
+            new_id=lambda: f"n{next(self.numbers)}",
         )
         self.open_session("s1")
 

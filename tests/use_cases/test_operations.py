@@ -168,3 +168,81 @@ def test_two_who_release_at_once_release_once(over_limit):
     mine.operations.release(held, act=ACT)
     with pytest.raises(NotPossible, match="is queued; this needs held"):
         mine.operations.release(held, act=ACT)
+
+
+# ── replay ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def answered(house):
+    mine = house()
+    run = mine.ask()
+    mine.work()
+    assert mine.state(run) is RunState.ANSWERED
+    return mine, run
+
+
+def test_a_replay_is_a_run_of_its_own_that_is_sent_once_and_names_the_one_it_repeats(answered, nexthink, jira):
+    mine, run = answered
+    again = mine.operations.replay(run, act=ACT)
+    mine.work()
+    story = mine.story(again)
+    assert (story.run.state, story.run.key, story.run.replay_of) == (RunState.ANSWERED, "replay:1", run)
+    assert len(sent(nexthink)) == 2
+    assert f"Replay of run {run}, asked for by operator: asked by the desk" in story.comments[0].owed.text
+    assert [line.event for line in mine.story(run).history][-1] == "replayed"
+
+
+def test_s9_a_run_is_replayed_once_however_often_it_is_asked_for(answered, nexthink):
+    mine, run = answered
+    again = mine.operations.replay(run, act=ACT)
+    with pytest.raises(NotPossible, match=f"was replayed as {again}"):
+        mine.operations.replay(run, act=ACT)
+    with pytest.raises(NotPossible, match="only a run that ended is replayed"):
+        mine.operations.replay(again, act=ACT)
+    mine.work()
+    third = mine.operations.replay(again, act=ACT)
+    assert mine.story(third).run.key == "replay:2"
+
+
+def test_a_replay_passes_no_limit_and_no_pause_by(house, nexthink):
+    mine = house()
+    run = mine.ask(limits=(ONE_AN_HOUR,))
+    mine.work()
+    again = mine.operations.replay(run, act=ACT)
+    mine.work()
+    assert mine.story(again).run.reason is Reason.OVER_LIMIT
+    mine.operations.pause(PauseScope.MAPPING, "office", lasting=None, act=ACT)
+    mine.operations.cancel(again, act=ACT)
+    third = mine.operations.replay(again, act=ACT)
+    mine.work()
+    assert mine.story(third).run.reason is Reason.PAUSED
+    assert len(sent(nexthink)) == 1
+
+
+def test_what_is_too_old_is_not_replayed_and_a_replay_that_becomes_too_old_expires(house, nexthink):
+    mine = house()
+    run = mine.ask(max_age=HOUR)
+    mine.work()
+    mine.later(minutes=59)
+    again = mine.operations.replay(run, act=ACT)
+    mine.later(minutes=2)
+    mine.work()
+    assert mine.state(again) is RunState.EXPIRED
+    with pytest.raises(NotPossible, match="older than its mapping allows"):
+        mine.operations.replay(again, act=ACT)
+    assert len(sent(nexthink)) == 1
+
+
+def test_an_unknown_run_is_replayed_only_after_it_was_resolved(house, nexthink):
+    mine = house()
+    run = mine.ask()
+    nexthink.fault("reset_after_read", path="/api/remoteaction/*")
+    mine.work()
+    assert mine.state(run) is RunState.UNKNOWN
+    with pytest.raises(NotPossible, match="say first what became of it"):
+        mine.operations.replay(run, act=ACT)
+    mine.operations.resolve(run, ran=False, send_again=False, attempt=1, act=ACT)
+    again = mine.operations.replay(run, act=ACT)
+    mine.work()
+    assert mine.state(again) is RunState.ANSWERED
