@@ -137,7 +137,7 @@ class Operations:
             raise NotPossible(f"run {run_id} is {run.state}; only a run that ended is replayed{hint}")
         if self._clock() > too_old_at(run.plan):
             raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not replayed")
-        new_id = RunId(self._new_id())
+        new_id = RunId(f"r{self._new_id()}")
         intro = f"Replay of run {run_id}, asked for by {act.author}: {act.reason}"
         style = replace(run.plan.style, intro=" ".join(filter(None, (run.plan.style.intro, intro))))
         plan = replace(run.plan, style=style)

@@ -37,6 +37,7 @@ from bridge.cli.door import Door
         again.send_again,
         acts.cancel,
         acts.release,
+        acts.replay,
         approving.approve,
         approving.token,
         pausing.pause,

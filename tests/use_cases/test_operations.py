@@ -182,7 +182,9 @@ def answered(house):
     return mine, run
 
 
-def test_a_replay_is_a_run_of_its_own_that_is_sent_once_and_names_the_one_it_repeats(answered, nexthink, jira):
+def test_a_replay_is_a_run_of_its_own_that_is_sent_once_and_names_the_one_it_repeats(
+    answered, nexthink, jira
+):
     mine, run = answered
     again = mine.operations.replay(run, act=ACT)
     mine.work()

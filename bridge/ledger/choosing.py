@@ -1,0 +1,101 @@
+"""Chooses runs by what they have in common, for acts on many at once; a look, never an act.
+
+It must not return more than was asked for: nobody decides about what they cannot survey.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, select
+
+from bridge.errors import Reason
+from bridge.ledger import Tx
+from bridge.ledger.codec import run_of
+from bridge.ledger.tables import runs
+from bridge.ledger.working import calls_of
+from bridge.models import Run, RunId, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What runs must have in common; None leaves it open. `since` is a time, or how long before now.
+
+    `since` is compared with when the run was made.
+    """
+
+    state: RunState | None = None
+    reason: Reason | None = None
+    source: str | None = None
+    ticket: str | None = None
+    mapping: str | None = None
+    action: str | None = None
+    portal: str | None = None
+    since: datetime | timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A run as it stood when it was chosen; `attempt` is how many requests had been made (S9)."""
+
+    run: RunId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The oldest runs that fit, how many tickets and devices they are about, and whether there are more.
+
+    A device is counted by its UID where the run has looked it up, else by what its ticket calls it.
+    """
+
+    runs: tuple[Seen, ...]
+    tickets: int
+    devices: int
+    more: bool
+
+
+def choose(tx: Tx, *, choice: Choice, most: int) -> Chosen:
+    """Return the oldest runs that fit, `most` of them."""
+    query = _fitting(tx, choice).order_by(runs.c.created_at, runs.c.id).limit(most + 1)
+    rows = tx.connection.execute(query).mappings().all()
+    found = [run_of(row) for row in rows[:most]]
+    seen, devices = [], set[str]()
+    for run in found:
+        calls = calls_of(tx, run=run.id)
+        seen.append(Seen(run=run.id, attempt=sum(call.intended_at is not None for call in calls)))
+        looked_up = {device.uid for call in calls for device in call.part.devices}
+        devices |= {str(uid) for uid in looked_up} or _named(run)
+    return Chosen(
+        runs=tuple(seen),
+        tickets=len({(run.ticket.source, run.ticket.uid) for run in found}),
+        devices=len(devices),
+        more=len(rows) > most,
+    )
+
+
+def still_fits(tx: Tx, *, choice: Choice, seen: Seen) -> bool:
+    """Say whether a run is still what was chosen, with no request made since."""
+    row = tx.connection.execute(_fitting(tx, choice).where(runs.c.id == seen.run)).mappings().first()
+    made = sum(call.intended_at is not None for call in calls_of(tx, run=seen.run))
+    return row is not None and made == seen.attempt
+
+
+def _named(run: Run) -> set[str]:
+    return {name.casefold() for name in run.plan.devices} if run.plan else set()
+
+
+def _fitting(tx: Tx, choice: Choice) -> Select[tuple[object, ...]]:
+    wanted = (
+        (runs.c.state, choice.state),
+        (runs.c.reason, choice.reason),
+        (runs.c.source, choice.source),
+        (runs.c.ticket_key, choice.ticket),
+        (runs.c.mapping, choice.mapping),
+        (runs.c.action, choice.action),
+        (runs.c.portal, choice.portal),
+    )
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in wanted if value is not None]
+    if choice.since is not None:
+        since = tx.now - choice.since if isinstance(choice.since, timedelta) else choice.since
+        conditions.append(runs.c.created_at >= since)
+    return select(runs).where(*conditions)
