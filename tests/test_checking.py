@@ -107,9 +107,9 @@ def test_the_shipped_mappings_pass_and_are_all_tested() -> None:
     result = checked(SHIPPED)
     assert result.problems == ()
     assert warnings(result) == []
-    assert (result.tests_run, result.tests_failed) == (11, 0)
+    assert (result.tests_run, result.tests_failed) == (13, 0)
     assert result.mapping_set is not None
-    assert {rule.mode.value for rule in result.mapping_set.mappings} == {"live"}
+    assert {rule.mode.value for rule in result.mapping_set.mappings} == {"live", "shadow"}
 
 
 def test_a_good_folder_has_neither_problem_nor_warning(folder: Path) -> None:

@@ -190,7 +190,7 @@ def test_the_number_of_live_mappings_is_told(home):
     file = home.folder / "mappings" / "jira-office-repair.yaml"
     file.write_text(file.read_text().replace("mode: live", "mode: shadow"))
     findings_of_files = [one["detail"] for one in home.json("doctor") if one["subject"] == "mapping files"]
-    assert "4 mappings (3 live)" in findings_of_files[0]
+    assert "5 mappings (3 live)" in findings_of_files[0]
 
 
 def test_what_waits_for_a_person_and_a_missing_worker_are_told(home):

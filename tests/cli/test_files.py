@@ -17,7 +17,7 @@ def without_settings(home):
 
 def test_shipped_mappings_pass(home):
     result = home.run("check")
-    assert result.stdout.splitlines()[-1].endswith("4 mappings (4 live), 11 of 11 tests passed")
+    assert result.stdout.splitlines()[-1].endswith("5 mappings (4 live), 13 of 13 tests passed")
     assert result.stderr == ""
 
 
@@ -45,15 +45,15 @@ def test_a_test_that_fails_fails_the_check(home):
     file = home.folder / "mappings" / "jira-office-repair.yaml"
     file.write_text(file.read_text().replace("devices: [WS-ABC-12345]", "devices: [WS-ABC-99999]"))
     found = home.json("check", code=1)
-    assert found["tests"] == {"run": 11, "failed": 1}
+    assert found["tests"] == {"run": 13, "failed": 1}
     assert "devices are ['WS-ABC-12345'], expected ['WS-ABC-99999']" in found["problems"][0]
 
 
 def test_programs_get_the_same_as_people(home):
     found = home.json("check")
     assert found["problems"] == []
-    assert found["tests"] == {"run": 11, "failed": 0}
-    assert len(found["mappings"]) == 4
+    assert found["tests"] == {"run": 13, "failed": 0}
+    assert len(found["mappings"]) == 5
     assert re.fullmatch("[0-9a-f]{64}", found["mapping_set"])
 
 
@@ -66,7 +66,7 @@ def test_with_sources_and_portals_named_no_settings_are_read(home):
     home.write_settings(BRIDGE_NOT_A_SETTING="1")
     home.run("check", code=1)
     named = ("--source", "jira=jira", "--source", "servicenow=servicenow", "--portal", "main")
-    assert "11 of 11" in home.run("check", *named).stdout
+    assert "13 of 13" in home.run("check", *named).stdout
 
 
 def test_named_sources_are_the_only_ones(home):
