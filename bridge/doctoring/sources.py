@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from bridge.connections import Source
-from bridge.doctoring import afterwards
+from bridge.doctoring import afterwards, reading
 from bridge.doctoring.findings import Finding, clock, failure, good, note, warning
 from bridge.mapping.language import MappingSet
 from bridge.models import HttpRequest, HttpResponse, NoResponse, NotPosted
@@ -51,6 +51,7 @@ def examine(
         yield from _jira(source, system, subject, settings, (*jira_permissions.NEEDED, *more))
     elif isinstance(system, ServiceNow):
         yield from _servicenow(source, system, subject, settings)
+    yield from reading.examine(source, account, mapping_set, now=now)
     yield from afterwards.examine(source, subject, wanted)
 
 

@@ -280,3 +280,49 @@ def test_choices_that_our_account_may_not_read_are_called_unknown(home, sandbox)
     TicketControl(url=sandbox.servicenow_url).behave(hidden_tables=["sys_choice"])
     notes = [detail for state, detail, _ in said(home, "source servicenow") if state == "note"]
     assert any(detail.startswith("not known whether state 'On Hold'") for detail in notes)
+
+
+def details(home, subject, state):
+    return [one for one in home.json("doctor") if (one["subject"], one["state"]) == (subject, state)]
+
+
+def test_a_history_that_shows_nothing_is_told_where_records_are_read(home, sandbox):
+    home.migrate()
+    home.write_settings(
+        BRIDGE_SOURCES__SERVICENOW__TRUST="doorbell", BRIDGE_SOURCES__SERVICENOW__HISTORY="sys_audit"
+    )
+    servicenow = TicketControl(url=sandbox.servicenow_url)
+    servicenow.reset()
+    (finding,) = [
+        one for one in details(home, "source servicenow", "warning") if "sys_audit" in one["detail"]
+    ]
+    assert "no mapping with a change. condition fires" in finding["detail"]
+    assert finding["way_out"] == "give our account the right to read it"
+    servicenow.call("PUT", "records", {"table": "incident", "columns": {"number": {"value": "INC0010001"}}})
+    change = {"table": "incident", "number": "INC0010001", "columns": {"state": {"value": "2"}}}
+    servicenow.call("POST", "changes", change)
+    assert any("may read sys_audit" in one["detail"] for one in details(home, "source servicenow", "good"))
+
+
+def test_reconciling_that_cannot_read_what_changed_is_told(home):
+    home.migrate()
+    jql = "BRIDGE_SOURCES__JIRA__RECONCILE_JQL"
+    home.write_settings(**{"BRIDGE_SOURCES__JIRA__RECONCILE": "10m", jql: "project = SUP"})
+    assert any("may read what changed" in one["detail"] for one in details(home, "source jira", "good"))
+    home.write_settings(**{"BRIDGE_SOURCES__JIRA__RECONCILE": "10m", jql: "sprint = 1"})
+    told = details(home, "source jira", "warning")
+    (finding,) = [one for one in told if "what changed cannot be read" in one["detail"]]
+    assert "'sprint = 1' is not understood" in finding["detail"]
+    assert jql in finding["way_out"]
+
+
+def test_groups_are_tried_where_an_approval_asks_for_one(home, sandbox):
+    home.migrate()
+    file = home.folder / "mappings" / "jira-office-repair.yaml"
+    rule = "    approval: {field: status, becomes: Approved, by_group: approvers}\n    mode: live"
+    file.write_text(file.read_text().replace("    mode: live", rule, 1))
+    assert any("may read the groups" in one["detail"] for one in details(home, "source jira", "good"))
+    TicketControl(url=sandbox.jira_url).fault("status", status=403, path="*/user/groups")
+    told = details(home, "source jira", "warning")
+    (finding,) = [one for one in told if "groups cannot be read" in one["detail"]]
+    assert "no approval with by_group counts" in finding["detail"]

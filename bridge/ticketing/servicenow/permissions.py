@@ -9,7 +9,7 @@ from bridge.models import HttpRequest, HttpResponse, NotPosted
 from bridge.ticketing import answers
 from bridge.ticketing.payloads import members
 from bridge.ticketing.servicenow.config import ServiceNowConfig
-from bridge.ticketing.servicenow.table_api import STATUSES
+from bridge.ticketing.servicenow.table_api import STATUSES, rows
 
 
 def request(config: ServiceNowConfig, table: str) -> HttpRequest:
@@ -29,3 +29,9 @@ def read_refusal(response: HttpResponse) -> NotPosted | None:
     if not isinstance(members(answers.read_json(response)).get("result"), list):
         return answers.unreadable(response)
     return None
+
+
+def read_shown(response: HttpResponse) -> bool | NotPosted:
+    """Say whether a row is shown to us; an access rule makes a full table look empty."""
+    refused = read_refusal(response)
+    return bool(rows(response)) if refused is None else refused
