@@ -17,7 +17,7 @@ from bridge.errors import NotPossible, Reason
 from bridge.ledger import Ledger, Tx, again, pausing, people, replaying, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.mapping.language import MappingSet
-from bridge.models import Call, Occasion, Part, Pause, PauseScope, Run, RunId, RunState
+from bridge.models import Call, CallState, Occasion, Part, Pause, PauseScope, Run, RunId, RunState
 from bridge.policy import GO, Ruling, Verdict, too_old_at
 from bridge.sending_again import parts_to_send_again
 from bridge.setting_aside import SettingAside, Trips
@@ -61,9 +61,10 @@ class Operations:
     ) -> RunState:
         """Say what became of an unknown run; return its new state.
 
-        `ran` closes it as answered. Otherwise it is closed as refused or, with `send_again`, gets one
-        further attempt of every call that is unknown. `attempt` is how many requests had been made when the
-        person looked; to send again they must say it, or an old decision could send what is new.
+        `ran` closes it as answered. Otherwise it is closed as refused (as answered where another call of it
+        was) or, with `send_again`, gets one further attempt of every call that is unknown. `attempt` is how
+        many requests had been made when the person looked; to send again they must say it, or an old
+        decision could send what is new.
         Raises NotPossible where the run is not unknown, too old, or another attempt came between.
         """
         if ran and send_again:
@@ -73,10 +74,15 @@ class Operations:
         run, calls, made = self._ledger.read(_seen, run=run_id)
         if send_again and run.plan and self._clock() - run.plan.occurred_at > run.plan.max_age:
             raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not sent again")
-        state = RunState.ANSWERED if ran else RunState.QUEUED if send_again else RunState.REFUSED
+        # What an Engine accepted before stays accepted, whatever became of the call that is unknown.
+        accepted = ran or any(call.state is CallState.ANSWERED for call in calls)
+        ended = RunState.ANSWERED if accepted else RunState.REFUSED
+        state = RunState.QUEUED if send_again else ended
         comment = None
         if run.plan is not None and run.state is RunState.UNKNOWN:
-            report = comments.resolved(run.id, run.plan, calls, state=state, by=act.author, why=act.reason)
+            report = comments.resolved(
+                run.id, run.plan, calls, ran=ran, send_again=send_again, by=act.author, why=act.reason
+            )
             comment = self._aside.owed(run, Occasion.RESOLVED, len(calls), report)
         seen = made if attempt is None else attempt
         self._ledger.write(people.resolve, run=run_id, attempt=seen, state=state, act=act, comment=comment)

@@ -13,6 +13,7 @@ from bridge.ledger import pausing
 from bridge.ledger.queries import RunStory
 from bridge.models import Approval, ApprovalState, Part, Pause, RunState
 from bridge.policy import too_old_at
+from bridge.sending_again import parts_to_send_again
 
 # So many digits of a plan's hash name it to a person.
 HASH_SHOWN = 12
@@ -33,8 +34,8 @@ class WaysOut:
 def of(story: RunStory) -> WaysOut:
     """Return why a run waits, and its ways out."""
     run = story.run
+    attempt = sum(call.intended_at is not None for call in story.calls)
     if run.state is RunState.UNKNOWN:
-        attempt = sum(call.intended_at is not None for call in story.calls)
         return WaysOut(
             advice="Find out in Nexthink whether the action ran, then say so with one of these:",
             commands=(
@@ -50,7 +51,14 @@ def of(story: RunStory) -> WaysOut:
             advice=advice,
             commands=(*commands, f"bridge cancel {run.id} --reason TEXT"),
         )
-    return WaysOut(facts=tuple(_of_approval(story.approval)) if story.approval else ())
+    facts = tuple(_of_approval(story.approval)) if story.approval else ()
+    if run.state is RunState.ANSWERED and run.plan and parts_to_send_again(run.plan, story.calls):
+        return WaysOut(
+            facts=facts,
+            advice="Engines missed it. When they are back, and it is not too old, send it to exactly those:",
+            commands=(f"bridge send-again {run.id} --attempt {attempt} --reason TEXT",),
+        )
+    return WaysOut(facts=facts)
 
 
 def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:

@@ -12,11 +12,9 @@ from bridge.cli.showing import line
 from bridge.ledger.choosing import Choice
 from bridge.models import PauseScope, RunId, RunState
 
-_RESOLVED = {
-    RunState.ANSWERED: "It is closed: a person says that the action ran.",
-    RunState.REFUSED: "It is closed: a person says that the action did not run.",
-    RunState.QUEUED: "A further attempt is made as soon as the one before is over for certain.",
-}
+_RAN = "It is closed: a person says that the action ran."
+_NOT_RAN = "It is closed: a person says that the action did not run."
+_AGAIN = "A further attempt is made as soon as the one before is over for certain."
 
 
 @click.command()
@@ -64,7 +62,7 @@ def resolve(
             on_each(bridge, choice, lambda one: do(one.run, one.attempt), what=said, dry_run=dry_run, yes=yes)
         elif run is not None:
             state = do(RunId(run), attempt)
-            line(f"run {run} is {state} now. {_RESOLVED[state]}")
+            line(f"run {run} is {state} now. {_RAN if ran else _AGAIN if send_again else _NOT_RAN}")
 
 
 @click.command()

@@ -35,7 +35,6 @@ from bridge.models import (
     Problem,
     Report,
     RunId,
-    RunState,
     Tone,
     Unplannable,
 )
@@ -106,16 +105,17 @@ def cancelled(run: RunId, plan: Plan, *, by: str, why: str) -> Report:
 
 
 def resolved(
-    run: RunId, plan: Plan, calls: tuple[Call, ...], *, state: RunState, by: str, why: str
+    run: RunId, plan: Plan, calls: tuple[Call, ...], *, ran: bool, send_again: bool, by: str, why: str
 ) -> Report:
     """Tell what a person found out about an unknown outcome; it is their word, and the comment says so.
 
-    `state` is what the run becomes: ANSWERED (it ran), REFUSED (it did not), QUEUED (it is sent again).
+    It speaks only of the calls that are unknown: what an Engine answered stays as it was told.
     """
-    ran = state is RunState.ANSWERED
-    again = ("It is sent again.",) if state is RunState.QUEUED else ()
+    again = ("It is sent again.",) if send_again else ()
+    in_part = any(call.state is CallState.ANSWERED for call in calls)
     headline = f"{by} says that the action {'ran' if ran else 'did not run'}"
-    tone = Tone.WARNING if state is RunState.REFUSED else Tone.NEUTRAL
+    headline += ", where that was not known" if in_part else ""
+    tone = Tone.NEUTRAL if ran or send_again else Tone.WARNING
     return report(run, plan, headline, tone, again, calls=calls, facts=who(by, why))
 
 

@@ -80,6 +80,7 @@ def test_an_answered_run_is_sent_again_to_the_engine_that_missed_it(home):
     with home.ledger() as ledger:
         ledger.arrive("jira-approved.json")
         missed = ledger.answer(code=EngineCode.NOT_CONNECTED)
+    assert f"bridge send-again {missed} --attempt 1 --reason TEXT" in home.run("runs", missed).stdout
     home.run("send-again", missed, *WHY, code=2)
     stale = home.run("send-again", missed, "--attempt", "2", *WHY, code=1)
     assert "is at attempt 1, not 2" in stale.stderr
@@ -99,6 +100,7 @@ def test_a_run_that_no_engine_missed_is_not_sent_again(home):
     with home.ledger() as ledger:
         ledger.arrive("jira-approved.json")
         accepted = ledger.answer()
+    assert "send-again" not in home.run("runs", accepted).stdout
     result = home.run("send-again", accepted, "--attempt", "1", *WHY, code=1)
     assert "was not missed by any Engine" in result.stderr
     assert state(home, accepted) == "answered"

@@ -1,6 +1,7 @@
 """What a service desk reader is told, and that it never claims more than is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,6 @@ from bridge.models import (
     Problem,
     Report,
     RunId,
-    RunState,
     SourceName,
     TicketRef,
     Tone,
@@ -394,19 +394,24 @@ def test_a_limit_is_told_with_whose_it_is_and_when_it_frees(make_plan: Make) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("ran", "send_again", "words"),
     [
-        (RunState.ANSWERED, "ann says that the action ran"),
-        (RunState.REFUSED, "ann says that the action did not run"),
-        (RunState.QUEUED, "ann says that the action did not run"),
+        (True, False, "ann says that the action ran"),
+        (False, False, "ann says that the action did not run"),
+        (False, True, "ann says that the action did not run"),
     ],
 )
-def test_what_a_person_says_is_told_as_their_word(state: RunState, words: str, make_plan: Make) -> None:
+def test_what_a_person_says_is_told_as_their_word(
+    ran: bool, send_again: bool, words: str, make_plan: Make
+) -> None:
     lost = call(CallState.UNKNOWN, reason=Reason.DEADLINE)
-    report = comments.resolved(RUN, make_plan(), (lost,), state=state, by="ann", why="looked in Finder")
+    said: dict[str, Any] = {"ran": ran, "send_again": send_again, "by": "ann", "why": "looked in Finder"}
+    report = comments.resolved(RUN, make_plan(), (lost,), **said)
     assert report.headline == words
     assert ("Reason", "looked in Finder") in report.facts
-    assert ("It is sent again." in report.advice) == (state is RunState.QUEUED)
+    assert ("It is sent again." in report.advice) == send_again
+    beside = comments.resolved(RUN, make_plan(), (answered(OK), replace(lost, attempt=2)), **said)
+    assert beside.headline == f"{words}, where that was not known"
 
 
 def test_the_other_ends_are_told(make_plan: Make) -> None:

@@ -1,4 +1,4 @@
-"""Rule L3: what needs approval is sent only if somebody else approved exactly this, lately, by a known name."""
+"""Rule L3: what needs approval goes only if somebody else approved exactly this, lately, by a known name."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -350,3 +350,31 @@ def test_a_person_is_told_of_a_run_that_does_not_wait_for_approval(office):
     with pytest.raises(NotPossible, match="does not wait for approval"):
         decide(office, run, plan="0" * 12)
     assert office.ledger.read(people.find_run, run=run).plan.by is DeviceKey.NAME
+
+
+# ── and a second send ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_l3_a_second_send_reaches_a_part_of_what_was_approved_and_asks_nobody_again(office, jira, nexthink):
+    run = office.ask_for(devices=("WS-ABC-34567",))
+    nexthink.answer(engine="engine-emea-2", code="not_connected", times=1)
+    change(jira)
+    assert looked(office, run) is RunState.ANSWERED
+    office.operations.send_again(run, attempt=1, act=Act(author="operator", reason="it is back"))
+    office.work()
+    assert office.state(run) is RunState.ANSWERED
+    first, second = sent(nexthink)
+    assert set(second["engine_uids"]) < set(first["engine_uids"])
+
+
+def test_a_second_send_of_what_was_approved_does_not_outlive_its_ticket(office, jira, nexthink):
+    run = office.ask_for(devices=("WS-ABC-34567",))
+    nexthink.answer(engine="engine-emea-2", code="not_connected", times=1)
+    change(jira)
+    assert looked(office, run) is RunState.ANSWERED
+    change(jira, field="customfield_10088", fields={"customfield_10088": []})
+    office.operations.send_again(run, attempt=1, act=Act(author="operator", reason="it is back"))
+    office.work()
+    # What was answered stands; the rest is said not to follow.
+    assert (office.state(run), office.story(run).run.reason) == (RunState.ANSWERED, Reason.PLAN_CHANGED)
+    assert len(sent(nexthink)) == 1

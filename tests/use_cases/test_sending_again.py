@@ -1,6 +1,8 @@
 """Second sends through the whole of acting: to the Engines that missed a run, and to nobody else."""
 
+import random
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -216,6 +218,17 @@ def test_an_unknown_second_send_that_a_person_says_ran_is_not_sent_a_third_time(
     assert len(sent(nexthink)) == 2
 
 
+def test_an_unknown_second_send_that_a_person_says_did_not_run_takes_no_ok_back(half, nexthink, jira):
+    mine, run = half()
+    again(mine, run)
+    nexthink.fault("reset_after_read", path=RUN)
+    mine.work()
+    state = mine.operations.resolve(run, ran=False, send_again=False, attempt=2, act=ACT)
+    assert state is mine.state(run) is RunState.ANSWERED
+    mine.post()
+    assert "did not run, where that was not known" in jira.comments()[-1]["text"]
+
+
 def test_a_second_send_that_is_refused_leaves_the_run_answered(half, nexthink, jira):
     mine, run = half()
     again(mine, run)
@@ -319,3 +332,50 @@ def test_a_second_send_that_never_left_is_tried_again_as_any_call_is(half, nexth
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
     assert engines_of(nexthink)[-1] == ["engine-emea-2"]
+
+
+# ── whatever happens ─────────────────────────────────────────────────────────────────────────────────────
+
+CODES = ("ok", "not_connected", "timeout", "engine_error", "no_permission", "a_new_code")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_engine_that_acted_ever_gets_a_run_again_whatever_engines_answer_and_people_do(
+    seed, house, nexthink
+):
+    """People say that a run did not happen only where the portal's own witness says the same."""
+    chance = random.Random(seed)
+    mine = house(PORTALS__MAIN__MAX_DEVICES_PER_CALL="1")
+    run = mine.ask(
+        devices=(MOVED, *THREE[:2]),
+        engine_choice=chance.choice((EngineChoice.ALL, EngineChoice.WHERE_FOUND)),
+        send_again=chance.choice((None, TWO_TIMES)),
+    )
+    for _ in range(14):
+        for engine in ("engine-emea-1", "engine-emea-2"):
+            if chance.random() < 0.7:
+                nexthink.answer(engine=engine, code=chance.choice(CODES), times=1)
+        if chance.random() < 0.3:
+            kind = chance.choice(("reset_after_read", "status"))
+            options = (
+                {"status": chance.choice((429, 500, 503)), "retry_after": "1"} if kind == "status" else {}
+            )
+            nexthink.fault(kind, path=RUN, skip=chance.randrange(3), **options)
+        mine.later(minutes=chance.choice((1, 31)))
+        mine.work()
+        made = len([call for call in mine.story(run).calls if call.intended_at])
+        try:
+            if mine.state(run) is RunState.UNKNOWN:
+                lost = [c.request_uid for c in mine.story(run).calls if c.state is CallState.UNKNOWN][-1]
+                ran = any(c["executed"] for c in nexthink.calls()["calls"] if c["request_uid"] == lost)
+                mine.operations.resolve(
+                    run, ran=ran, send_again=not ran and chance.random() < 0.7, attempt=made, act=ACT
+                )
+            elif chance.random() < 0.6:
+                mine.operations.send_again(run, attempt=max(made, 1), act=ACT)
+        except NotPossible:
+            continue
+    acted = Counter(pair for call in nexthink.calls()["calls"] for pair in map(tuple, call["dispatched"]))
+    assert set(acted.values()) <= {1}
+    # No request is ever repeated as it was, either.
+    assert set(Counter(sent(nexthink)).values()) == {1}
