@@ -75,8 +75,9 @@ def incomplete(detail: str) -> NotRead:
 
 
 def rejected(reason: Reason, detail: str) -> NotPosted:
-    """Say that something can never be written as it is wanted."""
-    return NotPosted(failure=PostFailure.PERMANENT, reason=reason, detail=detail)
+    """Say that something can never be written as it is wanted; the detail may quote the ticket system."""
+    said = one_line(detail, _DETAIL_LENGTH)
+    return NotPosted(failure=PostFailure.PERMANENT, reason=reason, detail=said)
 
 
 def closing(written: Sequence[str], refused: Sequence[NotPosted]) -> Posted | NotPosted:

@@ -6,8 +6,15 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
+
+from bridge.errors import Reason
+from bridge.ledger import outbox
+from bridge.models import SessionId, SourceName
+
+SESSION = SessionId("s-test")
 
 
 def test_runs_are_listed_and_filtered(home):
@@ -128,6 +135,28 @@ def test_the_story_of_a_run_has_every_step(home):
     story = home.json("runs", "show", run)
     assert story["run"]["state"] == "answered"
     assert story["calls"][0]["result"]["outcomes"][0]["code"] == "ok"
+
+
+def test_a_change_that_the_ticket_did_not_take_stands_in_the_story_with_the_reason(home):
+    file = home.folder / "mappings" / "jira-office-repair.yaml"
+    after = "    mode: live\n    after: {refused: {label: bridge-refused, state: Escalated}}\n"
+    file.write_text(file.read_text().replace("    mode: live\n", after, 1))
+    with home.ledger() as opened:
+        run = opened.arrive("jira-approved-vip.json")["runs"][0]
+        refused = {"reason": Reason.REJECTED, "detail": "no transition from Approved"}
+        for _ in range(2):  # the comment, then the change behind it
+            (row,) = opened.ledger.write(
+                outbox.claim_comments,
+                session=SESSION,
+                limit=1,
+                sources=(SourceName("jira"),),
+                lasting=timedelta(hours=1),
+            )
+            opened.ledger.write(outbox.undeliverable, comment=row, session=SESSION, **refused)
+    shown = " ".join(home.run("runs", "show", run).stdout.split())
+    wanted = "label bridge-refused, state Escalated"
+    end = "undeliverable, rejected after 1 tries (no transition from Approved)"
+    assert f"change owed {wanted}: {end}" in shown
 
 
 def test_the_story_of_an_unknown_run_shows_the_ways_out(home):
