@@ -14,7 +14,7 @@ from bridge.models import Change, HistoryEntry, Json, NotRead, Person, TicketRef
 from bridge.ticketing import Conversation
 from bridge.ticketing.payloads import text
 from bridge.ticketing.servicenow.config import ServiceNowConfig
-from bridge.ticketing.servicenow.record import NO_CELL, Cell, moment
+from bridge.ticketing.servicenow.record import NO_CELL, Cell, is_sys_id, moment
 from bridge.ticketing.servicenow.table_api import Listing, newest, sys_id
 
 _COUNT: Final = r"[0-9]{1,10}"
@@ -29,14 +29,14 @@ _NO_CHANGES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
-    """The names of the columns of a history table; `user` holds a user_name."""
+    """The names of the columns of a history table; the first of `users` that is shown says who it was."""
 
     table: str
     record: str
     field: str
     before: str
     after: str
-    user: str
+    users: tuple[str, ...]
     count: str
     at: str
 
@@ -48,7 +48,7 @@ _SHAPES: Final = {
         field="fieldname",
         before="oldvalue",
         after="newvalue",
-        user="user",
+        users=("user",),
         count="record_checkpoint",
         at="sys_created_on",
     ),
@@ -59,7 +59,7 @@ _SHAPES: Final = {
         field="field",
         before="old_value",
         after="new_value",
-        user="user.user_name",
+        users=("user.user_name", "user_id"),
         count="update",
         at="update_time",
     ),
@@ -77,7 +77,7 @@ def fetch(
         table=shape.table,
         conditions=(f"{shape.record}={sys_id(ref)}",),
         columns=(
-            shape.record, shape.field, shape.before, shape.after, shape.user, shape.count, shape.at
+            shape.record, shape.field, shape.before, shape.after, *shape.users, shape.count, shape.at
         ),
         at=shape.at,
     )  # fmt: skip
@@ -96,7 +96,11 @@ def _key(shape: _Shape, row: dict[str, Json]) -> str:
     count = text(row.get(shape.count))
     if count is not None and re2.fullmatch(_COUNT, count):
         return f"count:{count}"
-    return f"at:{text(row.get(shape.at))}:{text(row.get(shape.user))}"
+    return f"at:{text(row.get(shape.at))}:{_user(shape, row)}"
+
+
+def _user(shape: _Shape, row: dict[str, Json]) -> str | None:
+    return next((user for user in (text(row.get(name)) for name in shape.users) if user), None)
 
 
 def _entry(shape: _Shape, key: str, lines: list[dict[str, Json]], record: Mapping[str, Cell]) -> HistoryEntry:
@@ -111,10 +115,14 @@ def _entry(shape: _Shape, key: str, lines: list[dict[str, Json]], record: Mappin
         for line in lines
         if (name := text(line.get(shape.field))) is not None and name not in _NO_CHANGES
     }
-    actors = {text(line.get(shape.user)) for line in lines}
-    # Two names for one update would be two people: then nobody is named.
-    login = actors.pop() if len(actors) == 1 else None
-    return HistoryEntry(key=key, at=at, actor=Person(login=login), changes=tuple(changes.values()))
+    return HistoryEntry(key=key, at=at, actor=_actor(shape, lines), changes=tuple(changes.values()))
+
+
+def _actor(shape: _Shape, lines: list[dict[str, Json]]) -> Person:
+    """Return who made an update; two names for one update would be two people, and then nobody is named."""
+    users = {_user(shape, line) for line in lines}
+    user = users.pop() if len(users) == 1 else None
+    return Person(id=user) if user is not None and is_sys_id(user) else Person(login=user)
 
 
 def _shown(record: Mapping[str, Cell], name: str, stored: Json) -> Json:

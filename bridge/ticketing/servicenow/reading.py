@@ -93,7 +93,10 @@ def fetch(config: ServiceNowConfig, ref: TicketRef, since: datetime) -> Conversa
         created_by=_who(record, "sys_created_by"),
         updated_at=moment(record.get("sys_updated_on", NO_CELL).value),
         updated_by=_who(record, "sys_updated_by"),
-        history=tuple(dataclasses.replace(entry, actor=known(entry.actor.login)) for entry in changes),
+        history=tuple(
+            dataclasses.replace(entry, actor=known(entry.actor.login)) if entry.actor.login else entry
+            for entry in changes
+        ),
         comments=tuple((key, known(login), at) for key, login, at in notes),
         roles=_roles(record),
     )

@@ -161,6 +161,28 @@ def test_an_update_without_a_count_is_named_by_who_and_when(
     assert read.history[0].key == f"at:{NEWER}:bo"
 
 
+@pytest.mark.parametrize(
+    ("user", "actor"),
+    [
+        ({"user.user_name": "bo", "user_id": "x"}, Person(login="bo")),
+        ({"user_id": "bo"}, Person(login="bo")),
+        ({"user_id": "c" * 32}, Person(id="c" * 32)),
+        ({"user_name": "Bo Agent"}, Person()),
+    ],
+)
+def test_a_line_of_the_history_names_a_user_by_login_or_identifier_never_by_a_shown_name(
+    servicenow: ServiceNow, ticket: TicketRef, told: Told, user: dict[str, str], actor: Person
+) -> None:
+    system = ServiceNow(dataclasses.replace(servicenow.config, history="sys_history_line"))
+    line = {"set.id": SYS_ID, "field": "state", "old_value": "1", "new_value": "2", "update": "5"}
+    # The same line stands in the set of every language.
+    lines = [line | user | {"sys_id": f"{n:032x}", "update_time": NEWER} for n in range(2)]
+    users = [NOTHING] if actor.login else []
+    read, _ = told(system.fetch_ticket(ticket, SINCE), record(), behind(), {"result": lines}, NOTHING, *users)
+    (entry,) = read.history
+    assert (entry.key, entry.actor, len(entry.changes)) == ("count:5", actor, 1)
+
+
 def test_rows_are_asked_for_from_the_newest_until_one_is_older(
     audited: ServiceNow, ticket: TicketRef, told: Told
 ) -> None:
