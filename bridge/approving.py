@@ -103,13 +103,7 @@ class Approving:
                 raise NotPossible(
                     f"who may approve stands in the ticket, which was not read: {fetched.detail}"
                 )
-            rule = run.plan.approval
-            why_not = self._why_not(run, run.plan, rule, person, fetched)
-            if why_not is None and not _tellable(person, _barred(run.plan, rule, fetched)):
-                why_not = (
-                    "the token has no identity of the kind by which the ticket knows who asked, so it cannot "
-                    "be told that they are somebody else (have a token made with more of their identities)"
-                )
+            why_not = self._why_not(run, run.plan, run.plan.approval, person, fetched)
             if why_not is not None:
                 raise NotPossible(f"run {run_id} cannot be approved by {by}: {why_not}")
         state = ApprovalState.APPROVED if approve else ApprovalState.DECLINED
@@ -185,6 +179,11 @@ class Approving:
             return "the ticket does not say who asked, so nobody can be told apart from them"
         if any(_same(person, who) for who in barred):
             return "whoever asked for it, or is barred by the mapping, cannot approve it"
+        if not _tellable(person, barred):
+            return (
+                "they have no identity of the kind by which the ticket knows who asked, so it cannot be told "
+                "that they are somebody else (for a token: have one made with more of their identities)"
+            )
         account = self._accounts().get(run.ticket.source)
         if account is not None and _same(person, account):
             return "the bridge's own account approves nothing"

@@ -165,6 +165,16 @@ def test_l3_where_nothing_says_who_asked_nobody_can_be_told_apart(office, jira):
     assert looked(office, run) is RunState.HELD
 
 
+@pytest.mark.parametrize("asked_by", [Person(login="ada"), Person(email="ada@example.com")])
+def test_l3_who_cannot_be_told_apart_from_the_requester_does_not_approve_in_the_ticket(
+    office, jira, nexthink, asked_by
+):
+    run = office.ask_for(requesters=(asked_by,), not_by=())
+    change(jira)
+    assert looked(office, run) is RunState.HELD
+    assert sent(nexthink) == []
+
+
 def test_l3_what_was_set_before_the_question_approves_nothing(office, jira, clock):
     run = office.ask_for()
     change(jira, after="Approved")
