@@ -3,11 +3,9 @@
 It must not change anything, nor promise that one issue takes it: workflows and screens differ by project.
 """
 
-from collections.abc import Generator
 from typing import Final
 from urllib.parse import urlencode
 
-from bridge.models import HttpRequest, HttpResponse, NotRead
 from bridge.ticketing import Conversation, answers
 from bridge.ticketing.jira import api
 from bridge.ticketing.jira.config import JiraConfig
@@ -32,9 +30,7 @@ def missing(config: JiraConfig, key: str, wanted: str) -> Conversation[str | Non
     return "Jira has nothing of this kind"
 
 
-def _missing_status(
-    config: JiraConfig, wanted: str
-) -> Generator[HttpRequest, HttpResponse, str | None | NotRead]:
+def _missing_status(config: JiraConfig, wanted: str) -> Conversation[str | None]:
     response = yield api.request(config, "GET", f"/rest/api/{_version(config)}/status")
     if response.status != 200:
         return answers.not_read(api.refusal(response))
@@ -45,9 +41,7 @@ def _missing_status(
     return None if wanted.casefold() in names else "no status of this name is shown to our account"
 
 
-def _missing_person(
-    config: JiraConfig, wanted: str
-) -> Generator[HttpRequest, HttpResponse, str | None | NotRead]:
+def _missing_person(config: JiraConfig, wanted: str) -> Conversation[str | None]:
     key = "accountId" if config.deployment == "cloud" else "username"
     query = urlencode({key: wanted})
     response = yield api.request(config, "GET", f"/rest/api/{_version(config)}/user?{query}")

@@ -30,9 +30,7 @@ def missing(config: ServiceNowConfig, key: str, wanted: str) -> Conversation[str
     return "ServiceNow has nothing of this kind"
 
 
-def _missing_state(
-    config: ServiceNowConfig, wanted: str
-) -> Generator[HttpRequest, HttpResponse, str | None | NotRead]:
+def _missing_state(config: ServiceNowConfig, wanted: str) -> Conversation[str | None]:
     tables = (*config.tables, _TASK)
     conditions = (f"nameIN{','.join(tables)}", "element=state", "inactive=false")
     rows = yield from _rows(config, "sys_choice", conditions, ("name", "element", "label", "value"))
@@ -49,9 +47,7 @@ def _missing_state(
     )
 
 
-def _missing_name(
-    config: ServiceNowConfig, table: str, wanted: str
-) -> Generator[HttpRequest, HttpResponse, str | None | NotRead]:
+def _missing_name(config: ServiceNowConfig, table: str, wanted: str) -> Conversation[str | None]:
     column = "sys_id" if is_sys_id(wanted) else "name"
     rows = yield from _rows(config, table, (f"{column}={wanted}",), ("name", "active"))
     if isinstance(rows, NotRead):
