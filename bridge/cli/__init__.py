@@ -46,6 +46,7 @@ from bridge.cli.door import Door
         acts.declare_restored,
         auditing.audit,
         purging.purge,
+        purging.erase,
         configuration.config,
         files.schema,
         processes.migrate,

@@ -82,7 +82,7 @@ def sample(delivery: str, redact: bool) -> None:
     read is replaced, the same text always by the same; look it over before you share it.
     """
     with ledger_to_read() as ledger:
-        payload = ledger.read(queries.stored_payload, delivery=DeliveryId(delivery))
+        payload = ledger.read(queries.whole_delivery, delivery=DeliveryId(delivery)).payload
         arrived = ledger.read(queries.one_delivery, delivery=DeliveryId(delivery))
     if redact:
         redacted = _redacted(read_settings(), arrived, payload)

@@ -17,7 +17,7 @@ from bridge.ledger import auditing, verifying
 from bridge.ledger.verifying import Verification
 from bridge.models import Json
 
-_TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+_TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
 @click.group()
@@ -48,8 +48,15 @@ def verify(heads: tuple[str, ...], for_programs: bool) -> None:
 
 
 @audit.command()
-@click.option("--since", metavar="TIME", type=_TIMES, help="Leave out what was before, such as 2026-01-31.")
-@click.option("--until", metavar="TIME", type=_TIMES, help="Leave out what was then or later, in UTC.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    type=click.DateTime(_TIMES),
+    help="Leave out what was before, such as 2026-01-31.",
+)
+@click.option(
+    "--until", metavar="TIME", type=click.DateTime(_TIMES), help="Leave out what was then or later, in UTC."
+)
 @click.option("--run", metavar="RUN", help="Only what is about this run.")
 def export(since: datetime | None, until: datetime | None, run: str | None) -> None:
     """Print the audit as lines of JSON, each seal behind the rows of its segment."""

@@ -19,15 +19,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.ledger.tables import facts
 
 SALT_FACT: Final = "audit_salt"
-# What a person said stands under this key of a detail, and is always digested.
+# What a person said, and who was meant, stand under these keys of a detail, and are always digested.
 WHY: Final = "why"
+WHO: Final = "who"
 # Identifiers, states, reasons, hashes, times: our own words have no spaces. Anything else is digested too.
 _OWN_WORDS: Final = re.compile(r"[A-Za-z0-9_.:+/-]{0,120}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """Something that the audit is told, as it was said; `by` and what stands under WHY are a person's."""
+    """Something that the audit is told, as it was said; `by`, WHY and WHO are a person's."""
 
     event: str
     about: str
@@ -81,7 +82,7 @@ def _names_somebody(deed: Deed) -> bool:
 
 
 def _is_personal(key: str, value: object) -> bool:
-    return isinstance(value, str) and (key == WHY or not _OWN_WORDS.fullmatch(value))
+    return isinstance(value, str) and (key in {WHY, WHO} or not _OWN_WORDS.fullmatch(value))
 
 
 def _said(salt: str | None, key: str, value: object) -> object:

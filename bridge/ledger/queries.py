@@ -264,11 +264,6 @@ def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:
     return _delivery_line(_delivery_row(tx, delivery))
 
 
-def stored_payload(tx: Tx, *, delivery: DeliveryId) -> Json:
-    """Return the body of a delivery as it came; raise NotPossible where it is not kept any more."""
-    return whole_delivery(tx, delivery=delivery).payload
-
-
 def whole_delivery(tx: Tx, *, delivery: DeliveryId) -> Delivery:
     """Return a delivery as it was received; raise NotPossible where there is none, or its payload is gone."""
     row = _delivery_row(tx, delivery)

@@ -146,8 +146,13 @@ def strip_runs(tx: Tx, *, ids: Sequence[str], before: datetime) -> int:
 
 
 def _old_run(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (runs.c.ended_at < before, runs.c.purged_at.is_(None), *settled())
+
+
+def settled() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of a run that has ended and owes its ticket nothing."""
     owed = exists().where(comments.c.run == runs.c.id, is_in(comments.c.state, *UNPOSTED))
-    return (runs.c.state.in_(ENDED), runs.c.ended_at < before, runs.c.purged_at.is_(None), ~owed)
+    return (runs.c.state.in_(ENDED), ~owed)
 
 
 def remove_all_of(tx: Tx, *, run_ids: Sequence[str]) -> None:

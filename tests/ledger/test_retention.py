@@ -61,7 +61,7 @@ def test_a_payload_goes_and_its_delivery_is_recognised_for_ever(ledger, work, ac
     assert retaining(ledger).preview().payloads == 1
     assert retaining(ledger).purge().payloads == 1
     with pytest.raises(NotPossible, match="not kept any more"):
-        ledger.read(queries.stored_payload, delivery="d1")
+        ledger.read(queries.whole_delivery, delivery="d1")
     assert accept(make_run("r2"), key="identifier-1").duplicate
     assert count(ledger, deliveries) == 1
     assert retaining(ledger).purge().payloads == 0
