@@ -5,19 +5,20 @@ It must not run a remote action: the right to do so shows only when one is sent.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge.connections import Portal
 from bridge.doctoring.findings import Finding, bad, clock, failure, good, note, warning
 from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
-from bridge.models import DeviceKey, Engine, HttpResponse, PortalName
-from bridge.nexthink import LookupFailure, engines, nxql
+from bridge.models import DeviceKey, DeviceUser, Engine, HttpResponse, PortalName
+from bridge.nexthink import LookupFailure, engines, nxql, users
 
 ANSWER_SECONDS = 15.0
 AT_ONCE = 8
 # A name that no device bears, so the answer is empty wherever the query works.
 NOBODYS_NAME = "bridge-doctor-no-such-device"
+NOBODY = DeviceUser(login="bridge-doctor-nobody", domain=None, used_within=timedelta(days=1))
 
 
 def examine(
@@ -43,6 +44,8 @@ def examine(
         return
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         yield from pool.map(lambda engine: _query(portal, engine, settings), connected)
+        if any(rule.owner and _is_for(rule, config.name) for rule in _rules(mapping_set)):
+            yield from pool.map(lambda engine: _user_query(portal, engine, settings, now()), connected)
     yield note(subject, "not tried: whether remote actions may be run, as that cannot be asked")
 
 
@@ -60,9 +63,7 @@ def _without_queries(
     subject: str, portal: PortalName, mapping_set: MappingSet | None, settings: str
 ) -> Finding:
     detail, way_out = "devices cannot be looked up", f"set {settings}NXQL_URL and {settings}ENGINE_HOSTS"
-    needing = [
-        rule.id for rule in (mapping_set.mappings if mapping_set else ()) if _needs_queries(rule, portal)
-    ]
+    needing = [rule.id for rule in _rules(mapping_set) if _needs_queries(rule, portal)]
     if needing:
         return bad(subject, f"{detail}, and these mappings need it: {', '.join(needing)}", way_out)
     return warning(subject, detail, f"{way_out} before a mapping names devices or an action has a fence")
@@ -70,10 +71,17 @@ def _without_queries(
 
 def _needs_queries(rule: MappingRule, portal: PortalName) -> bool:
     """Say whether runs of a mapping are refused at a portal whose Engines cannot be asked."""
-    chosen = {rule.portal.fixed, *(name for _, name in rule.portal.table)}
     fence = rule.action.fence
-    fenced = fence.names is not None or bool(fence.never)
-    return portal in chosen and (rule.devices.by is DeviceKey.NAME or fenced)
+    fenced = fence.names is not None or bool(fence.never) or rule.owner is not None
+    return _is_for(rule, portal) and (rule.devices.by is DeviceKey.NAME or fenced)
+
+
+def _is_for(rule: MappingRule, portal: PortalName) -> bool:
+    return portal in {rule.portal.fixed, *(name for _, name in rule.portal.table)}
+
+
+def _rules(mapping_set: MappingSet | None) -> tuple[MappingRule, ...]:
+    return mapping_set.mappings if mapping_set else ()
 
 
 def _named_engines(
@@ -104,3 +112,16 @@ def _query(portal: Portal, engine: Engine, settings: str) -> Finding:
         detail = f"its queries: {answer.detail}"
         return failure(subject, answer.reason, detail, settings=settings, url=request.url, address="NXQL_URL")
     return good(subject, "answers queries")
+
+
+def _user_query(portal: Portal, engine: Engine, settings: str, now: datetime) -> Finding:
+    subject = f"Engine {engine.name}"
+    if not engines.allowed(portal.config, engine):
+        return note(subject, "not tried: whose devices are whose, as its address is not fenced in")
+    request = users.user_query(portal.config, engine, NOBODY)
+    response = portal.transport.send(request, deadline=ANSWER_SECONDS)
+    answer = users.read_used_devices(portal.config, response, user=NOBODY, engine=engine, now=now)
+    if isinstance(answer, LookupFailure):
+        way_out = f"correct {settings}NXQL_USER_QUERY (see docs/connect-nexthink.md)"
+        return bad(subject, f"its query for a person's devices: {answer.detail}", way_out)
+    return good(subject, "answers the query for a person's devices; what it calls its fields shows with one")

@@ -185,6 +185,20 @@ def test_a_portal_that_cannot_look_up_what_mappings_name_is_broken(home):
     assert "set BRIDGE_PORTALS__MAIN__NXQL_URL" in finding["way_out"]
 
 
+def test_the_query_for_a_persons_devices_is_tried_where_an_action_is_bound_to_them(home):
+    home.migrate()
+    tried = [one for one in home.json("doctor") if "a person's devices" in one["detail"]]
+    assert {(one["subject"], one["state"]) for one in tried} == {
+        ("Engine engine-emea-1", "good"),
+        ("Engine engine-emea-2", "good"),
+    }
+    query = '(select (device_uid) (from device (where device (eq owner (string "{user}")))) (limit 100))'
+    home.write_settings(BRIDGE_PORTALS__MAIN__NXQL_USER_QUERY=query)
+    broken = found(home, code=1)["Engine engine-emea-1", "bad"]
+    assert "its query for a person's devices: HTTP 400" in broken["detail"]
+    assert "BRIDGE_PORTALS__MAIN__NXQL_USER_QUERY" in broken["way_out"]
+
+
 def test_the_number_of_live_mappings_is_told(home):
     home.migrate()
     file = home.folder / "mappings" / "jira-office-repair.yaml"
