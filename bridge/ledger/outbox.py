@@ -250,7 +250,8 @@ def _note(tx: Tx, comment: Comment, state: CommentState, reason: Reason | None) 
         run=comment.run,
         event=f"{_kind(comment)}_{state}",
         detail=reason or comment.owed.occasion,
-        evidence={"marker": comment.owed.marker},
+        # What is written may name a person, so the audit holds only which of the run's changes it is.
+        evidence={"n": comment.owed.n} if comment.change else {"marker": comment.owed.marker},
     )
 
 

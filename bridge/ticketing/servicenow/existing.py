@@ -3,10 +3,9 @@
 It must not change anything, nor believe a row because it was returned.
 """
 
-from collections.abc import Generator
 from typing import Final
 
-from bridge.models import HttpRequest, HttpResponse, Json, NotRead
+from bridge.models import Json, NotRead
 from bridge.ticketing import Conversation, answers
 from bridge.ticketing.payloads import entries, members
 from bridge.ticketing.servicenow import table_api
@@ -62,7 +61,7 @@ def _missing_name(config: ServiceNowConfig, table: str, wanted: str) -> Conversa
 
 def _rows(
     config: ServiceNowConfig, table: str, conditions: tuple[str, ...], columns: tuple[str, ...]
-) -> Generator[HttpRequest, HttpResponse, list[dict[str, Json]] | NotRead]:
+) -> Conversation[list[dict[str, Json]]]:
     query = {
         "sysparm_query": "^".join(conditions),
         "sysparm_fields": ",".join(("sys_id", *columns)),
