@@ -72,6 +72,7 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
         *loaded.warnings,
         *_untested(loaded, runs),
         *_hardly_approved(loaded.mappings),
+        *_of_nobody(loaded.mappings, context),
         *_overlaps(loaded.mappings),
     )
     return CheckResult(
@@ -192,6 +193,16 @@ def _hardly_approved(mappings: tuple[MappingRule, ...]) -> Iterator[str]:
                 f"{rule.place}: '{rule.id}' can be approved for {span_in_words(rule.approval.expires)}, but "
                 f"is too old to be sent after {span_in_words(rule.max_age)} "
                 "(raise 'max_age', or shorten 'expires')"
+            )
+
+
+def _of_nobody(mappings: tuple[MappingRule, ...], context: LoadContext) -> Iterator[str]:
+    """Yield mappings that ask whose device it is where no ticket says who its person is."""
+    for rule in mappings:
+        if rule.owner is not None and rule.source in context.without_login:
+            yield (
+                f"{rule.place}: '{rule.id}' asks for the login of the ticket's person, which Jira Cloud does "
+                "not tell: nothing will ever run (take the devices from a field of the ticket)"
             )
 
 

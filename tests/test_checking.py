@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,20 @@ def test_a_warning_says_that_an_approval_is_over_sooner_than_it_says(folder: Pat
         "(raise 'max_age', or shorten 'expires')"
     ]
     assert warnings(write(folder, office=text.replace("approval: {}", "approval: {expires: 30m}"))) == []
+
+
+def test_a_warning_says_that_a_source_names_no_logins(folder: Path) -> None:
+    by_user = MAPPING.replace(
+        "from: 'fields.customfield_10088[].label'", "{from: ticket.person.login, by: user}"
+    )
+    (folder / "office.yaml").write_text(
+        by_user.replace("devices:\n      {", "devices: {").partition("tests:")[0]
+    )
+    files = mapping_files.read(folder, folder / "actions.yaml")
+    cloud = check(files, replace(CONTEXT, without_login=frozenset({JIRA.source})), parse)
+    said = "'repair' asks for the login of the ticket's person, which Jira Cloud does not tell"
+    assert [said in warning for warning in warnings(cloud)].count(True) == 1
+    assert not any(said in warning for warning in checked(folder).warnings)
 
 
 @pytest.mark.parametrize("needed", [True, False])

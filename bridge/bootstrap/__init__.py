@@ -31,6 +31,7 @@ from bridge.models import (
     Ignored,
     Json,
     Layer,
+    SourceKind,
     SourceName,
     TicketEvent,
     Trust,
@@ -159,6 +160,11 @@ def load_context(settings: Settings) -> LoadContext:
         max_age=settings.max_age,
         without_history=frozenset(source.name for source in unread if source.believed is Trust.DOORBELL),
         history_unread=frozenset(source.name for source in unread),
+        without_login=frozenset(
+            source.name
+            for source in settings.sources
+            if source.kind is SourceKind.JIRA and source.deployment == "cloud"
+        ),
         limits=bounds.limits(
             Layer.BRIDGE,
             per_hour=settings.per_hour,

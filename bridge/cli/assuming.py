@@ -68,6 +68,8 @@ def _variables(sources: Mapping[str, SourceKind], portals: tuple[str, ...]) -> d
                 "SECRETS": f'["{_MADE_UP}"]',
                 "USERNAME": "bridge",
                 "PASSWORD": _MADE_UP,
+                # Files are held against as little as can be where nothing is known of the source.
+                **({"HISTORY": "sys_audit"} if kind is SourceKind.SERVICENOW else {}),
             }.items()
         }
     for name in portals:

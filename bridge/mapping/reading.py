@@ -23,7 +23,8 @@ class LoadContext:
 
     `without_history` are the sources whose tickets are fetched and keep no history that can be read: there
     `change.` means nothing. `history_unread` are all sources of which we cannot read who changed what, also
-    where a webhook tells what changed. `limits` are the bridge's own.
+    where a webhook tells what changed; `without_login` are those whose tickets name no login of their person.
+    `limits` are the bridge's own.
     """
 
     sources: Mapping[SourceName, SourceKind]
@@ -32,6 +33,7 @@ class LoadContext:
     max_age: timedelta = timedelta(hours=24)
     without_history: frozenset[SourceName] = frozenset()
     history_unread: frozenset[SourceName] = frozenset()
+    without_login: frozenset[SourceName] = frozenset()
     limits: tuple[Limit, ...] = ()
 
 

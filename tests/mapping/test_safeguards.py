@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConfigurationError, Reason
+from bridge.ledger import codec
 from bridge.mapping import schemas
 from bridge.mapping.bounds import tightest
 from bridge.mapping.evaluate import evaluate
@@ -344,6 +345,19 @@ def test_no_text_of_a_ticket_enters_what_is_written_back(
     text = mapping + "    after: {unknown: {state: $person}}\n"
     plan = plan_of(load_texts(text), event(person=ADA))
     assert plan.after == (WriteBack(outcome=RunState.UNKNOWN, state="$person"),)
+
+
+def test_a_plan_with_every_bound_comes_back_from_the_ledger_as_it_was(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str
+) -> None:
+    text = by_user(mapping) + (
+        "    limits: {per_hour: 5, cooldown: 90s}\n"
+        f"    {TICKET_WAY}\n"
+        "    send_again: {times: 3, wait: 30m}\n"
+        "    after: {unknown: {state: Escalated}, held: {label: waits}}\n"
+    )
+    plan = plan_of(load_texts(text, actions=of_action(catalogue, "approval: required")), event(person=ADA))
+    assert codec.PLAN.validate_json(codec.to_text(codec.PLAN, plan)) == plan
 
 
 # ── nothing that is written for safety is without effect ─────────────────────────────────────────────────
