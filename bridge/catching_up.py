@@ -89,7 +89,7 @@ class CatchingUp:
                 log.exception("catching_up.failed")
             stopping.wait(BUSY_SECONDS if more else LOOK_SECONDS)
         for readers in self._readers.values():
-            readers.shutdown(wait=False, cancel_futures=True)
+            readers.shutdown(cancel_futures=True)
 
     def _ask_accounts(self) -> None:
         for name, source in self._connections().sources.items():

@@ -31,7 +31,7 @@ MOST = 100
 
 
 class Reconciling:
-    """One thread of a worker; `run` returns when `stopping` is set."""
+    """One thread of a worker; `run` returns when `stopping` is set. A round reads `most` tickets."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Reconciling:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         max_age: timedelta,
+        most: int = MOST,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -53,6 +54,7 @@ class Reconciling:
         self._clock = clock
         self._new_id = new_id
         self._max_age = max_age
+        self._most = most
 
     def run(self, stopping: threading.Event) -> None:
         """Go on until told to stop, whatever a single look meets."""
@@ -97,8 +99,8 @@ class Reconciling:
             # More than can be listed would be more the next time; it is given up so that it goes on.
             return began - MARGIN if listed.reason is Reason.ANSWER_TOO_LARGE else since
         for number, changed in enumerate(listed):
-            if number == MOST or stopping.is_set():
-                # Of more than MOST in one moment the rest is passed over rather than asked for for ever.
+            if number == self._most or stopping.is_set():
+                # Of more than that in one moment the rest is passed over rather than asked for for ever.
                 return changed.at if changed.at > since else since + timedelta(seconds=1)
             if began - changed.at >= UNDER_WAY:
                 self._look_at(changed, since)

@@ -1,25 +1,32 @@
 """The use cases over a real ledger and the simulated systems, driven step by step on the test's own clock."""
 
+import hashlib
+import hmac
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
+from bridge import bootstrap
 from bridge.acting import Acting
 from bridge.approving import Approving
 from bridge.bootstrap.outside import connect
+from bridge.catching_up import CatchingUp
 from bridge.connections import Connections
 from bridge.fetching import Fetching
+from bridge.judging import Judging
 from bridge.keeping import Keeping
-from bridge.ledger import Ledger, accepting, outbox, queries, sessions, working
+from bridge.ledger import Ledger, accepting, in_force, outbox, queries, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.working import Allowance
 from bridge.mapping.language import MappingSet
@@ -30,9 +37,12 @@ from bridge.models import (
     CommentState,
     Delivery,
     DeliveryId,
+    DeliveryState,
     DeviceKey,
+    HttpResponse,
     MappingId,
     Mode,
+    Person,
     Plan,
     PortalName,
     Run,
@@ -41,12 +51,14 @@ from bridge.models import (
     SessionId,
     SourceName,
     TicketRef,
+    WebhookRequest,
 )
 from bridge.operations import Operations
+from bridge.receiving import Receipt, Receiving
 from bridge.rereading import Rereading
 from bridge.resolving import Resolving
 from bridge.sandbox import credentials as known
-from bridge.sandbox.client import NexthinkControl, TicketControl
+from bridge.sandbox.client import NexthinkControl, TicketControl, wait_for
 from bridge.sandbox.running import Sandbox
 from bridge.sandbox.scenario import jira_fields, servicenow_columns
 from bridge.setting_aside import SettingAside, Trips
@@ -56,6 +68,7 @@ from bridge.tokens import Tokens
 from bridge.transport import boot_clock
 from bridge.undertaking import Undertaking
 
+ROOT = Path(__file__).resolve().parents[2]
 MAIN = PortalName("main")
 MANY_TRIPS = Trips(most=1_000, window=timedelta(hours=1))
 JIRA_SECRETS = json.dumps([known.JIRA_WEBHOOK_SECRET])
@@ -326,6 +339,133 @@ def house(
         )
 
     return build
+
+
+class Door:
+    """Receiving with what is in force given by the test; a Jira signs what it sends, and shows a token."""
+
+    us = Person(id="712020:bridge", email=known.JIRA_CLOUD_USERNAME)
+
+    def __init__(self, ledger: Ledger, house: House, mapping_set: MappingSet | None) -> None:
+        self.ledger = ledger
+        self.house = house
+        self.mapping_set = mapping_set
+        self.accounts: dict[SourceName, Person] = {SourceName("jira"): self.us}
+        ids = count(1)
+        self.new_id = lambda: f"{next(ids)}"
+        self.judging = Judging(
+            connections=lambda: house.connections,
+            mapping_set=lambda: self.mapping_set,
+            accounts=lambda: self.accounts,
+            new_id=self.new_id,
+        )
+        self.receiving = Receiving(
+            ledger=ledger,
+            connections=lambda: house.connections,
+            judging=self.judging,
+            new_id=self.new_id,
+        )
+        self.fetching = Fetching(connections=lambda: house.connections)
+        self.identifiers = count(1)
+
+    def send(self, payload: Any, *, identifier: str | None = None, source: str = "jira") -> Receipt:
+        body = json.dumps(payload).encode()
+        signature = hmac.new(known.JIRA_WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
+        request = WebhookRequest(
+            source=SourceName(source),
+            headers=(
+                ("content-type", "application/json"),
+                ("x-hub-signature", f"sha256={signature}"),
+                ("authorization", known.bearer(known.JIRA_WEBHOOK_SECRET)),
+                ("x-atlassian-webhook-identifier", identifier or f"identifier-{next(self.identifiers)}"),
+            ),
+            body=body,
+            received_at=self.house.clock(),
+        )
+        return self.receiving.receive(request)
+
+    def configure(self, environ: dict[str, str], **settings: str) -> None:
+        """Put other settings in force; keywords are settings without their BRIDGE_ prefix."""
+        given = {f"BRIDGE_{name}": value for name, value in settings.items()}
+        self.house.connections = connect(read_settings({**environ, **given}))
+
+    def runs(self, state: RunState | None = None) -> list[Run]:
+        return list(self.ledger.read(queries.list_runs, limit=100, state=state))
+
+    def deliveries(self) -> list[queries.DeliveryLine]:
+        return list(self.ledger.read(queries.list_deliveries, limit=100))
+
+    def pending(self) -> list[queries.DeliveryLine]:
+        return [line for line in self.deliveries() if line.state is DeliveryState.PENDING]
+
+    def learn_account(self, source: str) -> None:
+        """Know our own account of a source as a worker finds it out."""
+        reached = self.house.connections.sources[SourceName(source)]
+        answer = reached.transport.send(reached.system.account_request(), deadline=30)
+        assert isinstance(answer, HttpResponse)
+        person = reached.system.read_account(answer)
+        assert isinstance(person, Person)
+        self.accounts[SourceName(source)] = person
+
+    def catch_up(self, until: Callable[[], Any]) -> None:
+        """Let the worker's thread for pending deliveries run until something holds."""
+        stopping = threading.Event()
+        catching_up = CatchingUp(
+            ledger=self.ledger,
+            connections=lambda: self.house.connections,
+            accounts=lambda: self.ledger.read(in_force.own_accounts),
+            judging=self.judging,
+            fetching=self.fetching,
+            clock=self.house.clock,
+            jitter=lambda: 0.0,
+            max_age=timedelta(hours=24),
+        )
+        thread = threading.Thread(target=catching_up.run, args=(stopping,))
+        thread.start()
+        try:
+            wait_for(until, seconds=30)
+        finally:
+            stopping.set()
+            thread.join(40)
+
+
+@pytest.fixture
+def mapping_set(environ: dict[str, str], tmp_path: Path) -> Callable[..., MappingSet]:
+    """Accept the shipped mappings, in another mode if one is given."""
+
+    def accept(mode: str = "live") -> MappingSet:
+        folder = tmp_path / f"mappings-{mode}"
+        shutil.copytree(ROOT / "mappings", folder)
+        for path in folder.glob("*.yaml"):
+            path.write_text(path.read_text().replace("mode: live", f"mode: {mode}"))
+        result = bootstrap.check_files(read_settings({**environ, "BRIDGE_MAPPINGS": str(folder)}))
+        assert result.problems == ()
+        assert result.mapping_set is not None
+        return result.mapping_set
+
+    return accept
+
+
+@pytest.fixture
+def open_door(ledger: Ledger) -> Callable[..., Door]:
+    """Open a door before a house, `over` another ledger if need be."""
+
+    def build(house: House, mapping_set: MappingSet | None, over: Ledger = ledger) -> Door:
+        return Door(over, house, mapping_set)
+
+    return build
+
+
+@pytest.fixture
+def door(
+    open_door: Callable[..., Door],
+    house: Callable[..., House],
+    mapping_set: Callable[..., MappingSet],
+    clock: Any,
+) -> Door:
+    """A door with the shipped mappings, at the time that it is."""
+    clock.now = datetime.now(UTC)
+    return open_door(house(), mapping_set())
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """The accepting rules A1 to A4 through receiving: signed requests, shipped mappings, a real ledger."""
 
-import hashlib
-import hmac
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,95 +13,20 @@ from typing import Any
 import pytest
 
 from bridge import bootstrap
-from bridge.catching_up import CatchingUp
 from bridge.errors import Reason, WebhookRefused
-from bridge.fetching import Fetching
-from bridge.judging import Judging
-from bridge.ledger import in_force, queries
+from bridge.ledger import in_force
 from bridge.models import (
     DeliveryState,
-    Person,
     RunState,
     SourceName,
     TicketRef,
     WebhookRequest,
     WriteBack,
 )
-from bridge.receiving import Receipt, Receiving
-from bridge.sandbox import credentials as known
 from bridge.sandbox.client import wait_for
 from bridge.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-US = Person(id="712020:bridge", email=known.JIRA_CLOUD_USERNAME)
-
-
-class Door:
-    """Receiving with what is in force given by the test, and a Jira that signs what it sends."""
-
-    def __init__(self, ledger: Any, house: Any, mapping_set: Any) -> None:
-        self.ledger = ledger
-        self.house = house
-        self.mapping_set = mapping_set
-        self.accounts: dict[SourceName, Person] = {SourceName("jira"): US}
-        ids = count(1)
-        self.judging = Judging(
-            connections=lambda: house.connections,
-            mapping_set=lambda: self.mapping_set,
-            accounts=lambda: self.accounts,
-            new_id=lambda: f"{next(ids)}",
-        )
-        self.receiving = Receiving(
-            ledger=ledger,
-            connections=lambda: house.connections,
-            judging=self.judging,
-            new_id=lambda: f"{next(ids)}",
-        )
-        self.identifiers = count(1)
-
-    def send(self, payload: Any, *, identifier: str | None = None, source: str = "jira") -> Receipt:
-        body = json.dumps(payload).encode()
-        signature = hmac.new(known.JIRA_WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
-        request = WebhookRequest(
-            source=SourceName(source),
-            headers=(
-                ("content-type", "application/json"),
-                ("x-hub-signature", f"sha256={signature}"),
-                ("x-atlassian-webhook-identifier", identifier or f"identifier-{next(self.identifiers)}"),
-            ),
-            body=body,
-            received_at=self.house.clock(),
-        )
-        return self.receiving.receive(request)
-
-    def runs(self, state: RunState | None = None) -> list[Any]:
-        return list(self.ledger.read(queries.list_runs, limit=100, state=state))
-
-    def deliveries(self) -> list[Any]:
-        return list(self.ledger.read(queries.list_deliveries, limit=100))
-
-
-@pytest.fixture
-def mapping_set(environ: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """Accept the shipped mappings, in another mode if one is given."""
-
-    def accept(mode: str = "live") -> Any:
-        folder = tmp_path / f"mappings-{mode}"
-        shutil.copytree(ROOT / "mappings", folder)
-        for path in folder.glob("*.yaml"):
-            path.write_text(path.read_text().replace("mode: live", f"mode: {mode}"))
-        settings = read_settings({**environ, "BRIDGE_MAPPINGS": str(folder)})
-        result = bootstrap.check_files(settings)
-        assert result.problems == ()
-        return result.mapping_set
-
-    return accept
-
-
-@pytest.fixture
-def door(ledger: Any, house: Any, mapping_set: Any, clock: Any) -> Door:
-    clock.now = datetime.now(UTC)
-    return Door(ledger, house(), mapping_set())
 
 
 def sample(name: str, **issue: Any) -> Any:
@@ -132,9 +54,9 @@ def test_a1_another_identifier_with_the_same_change_is_another_delivery_and_no_s
 
 
 def test_a1_what_could_not_be_committed_is_answered_503_and_taken_when_it_comes_again(
-    door, house, impatient, locked, ledger
+    door, open_door, impatient, locked
 ):
-    hasty = Door(impatient, door.house, door.mapping_set)
+    hasty = open_door(door.house, door.mapping_set, over=impatient)
     payload = sample("jira-approved")
     with locked(), pytest.raises(WebhookRefused) as refused:
         hasty.send(payload, identifier="tried-twice")
@@ -184,7 +106,7 @@ def test_a3_the_fourth_change_in_an_hour_is_held(door):
 
 def test_a3_our_own_changes_are_ignored_before_any_rule(door):
     payload = sample("jira-approved")
-    payload["user"] = {"accountId": US.id, "displayName": "Nexthink bridge"}
+    payload["user"] = {"accountId": door.us.id, "displayName": "Nexthink bridge"}
     receipt = door.send(payload)
     assert (receipt.body["status"], receipt.body["reason"]) == ("ignored", Reason.OWN_CHANGE)
     assert door.runs() == []
@@ -218,36 +140,14 @@ def test_a3_an_update_waits_until_our_account_is_known_and_a_new_ticket_does_not
     assert [run.mapping for run in door.runs()] == ["teams-cache-when-chosen"]
 
 
-def catch_up(door: Door, until: Callable[[], Any]) -> None:
-    """Let the worker's thread for pending deliveries run until something holds."""
-    stopping = threading.Event()
-    catching_up = CatchingUp(
-        ledger=door.ledger,
-        connections=lambda: door.house.connections,
-        accounts=lambda: door.ledger.read(in_force.own_accounts),
-        judging=door.judging,
-        fetching=Fetching(connections=lambda: door.house.connections),
-        clock=door.house.clock,
-        jitter=lambda: 0.0,
-        max_age=timedelta(hours=24),
-    )
-    thread = threading.Thread(target=catching_up.run, args=(stopping,))
-    thread.start()
-    try:
-        wait_for(until)
-    finally:
-        stopping.set()
-        thread.join(10)
-
-
 def test_a4_a_worker_asks_who_we_are_and_judges_what_had_to_wait_by_the_same_rules(door):
     door.accounts = {}
     door.send(sample("jira-approved"))
-    catch_up(door, lambda: SourceName("jira") in door.ledger.read(in_force.own_accounts))
+    door.catch_up(lambda: SourceName("jira") in door.ledger.read(in_force.own_accounts))
     assert [line.state for line in door.deliveries()] == [DeliveryState.PENDING]
     door.accounts = door.ledger.read(in_force.own_accounts)
     door.house.later(seconds=3)
-    catch_up(door, door.runs)
+    door.catch_up(door.runs)
     (line,) = door.deliveries()
     assert line.state is DeliveryState.EVALUATED
     assert line.mapping_set == door.mapping_set.hash
@@ -258,7 +158,7 @@ def test_a4_a_ticket_system_that_does_not_say_who_we_are_keeps_its_updates_waiti
     door.accounts = {}
     jira.fault("status", status=503, path="*/myself", times=50)
     door.send(sample("jira-approved"))
-    catch_up(door, lambda: any(seen["path"].endswith("/myself") for seen in jira.requests()))
+    door.catch_up(lambda: any(seen["path"].endswith("/myself") for seen in jira.requests()))
     assert [line.state for line in door.deliveries()] == [DeliveryState.PENDING]
     assert door.runs() == []
 
@@ -268,7 +168,7 @@ def test_a5_without_a_mapping_set_everything_waits(door, mapping_set):
     assert door.send(sample("jira-teams-cache")).body["status"] == "pending"
     door.mapping_set = accepted
     door.house.later(seconds=3)
-    catch_up(door, door.runs)
+    door.catch_up(door.runs)
     assert [run.plan.mapping_set for run in door.runs()] == [accepted.hash]
 
 
@@ -277,10 +177,10 @@ def test_a5_without_a_mapping_set_everything_waits(door, mapping_set):
     [("shadow", Reason.SHADOW, []), ("announce", Reason.ANNOUNCED, ["announced"])],
 )
 def test_a_mapping_that_is_not_live_queues_nothing(
-    ledger, house, mapping_set, clock, mode, reason, occasions
+    open_door, house, mapping_set, clock, mode, reason, occasions
 ):
     clock.now = datetime.now(UTC)
-    door = Door(ledger, house(), mapping_set(mode))
+    door = open_door(house(), mapping_set(mode))
     door.send(sample("jira-approved"))
     (run,) = door.runs()
     assert (run.state, run.reason) == (RunState.RECORDED, reason)
@@ -290,10 +190,10 @@ def test_a_mapping_that_is_not_live_queues_nothing(
 
 @pytest.mark.parametrize(("mode", "occasions"), [("live", ["refused"]), ("shadow", [])])
 def test_a_ticket_that_cannot_be_planned_is_told_once_and_in_shadow_not_at_all(
-    ledger, house, mapping_set, clock, mode, occasions
+    open_door, house, mapping_set, clock, mode, occasions
 ):
     clock.now = datetime.now(UTC)
-    door = Door(ledger, house(), mapping_set(mode))
+    door = open_door(house(), mapping_set(mode))
     first = door.send(sample("jira-approved-vip"))
     again = door.send(sample("jira-approved-vip"))
     (run,) = door.runs()
