@@ -432,6 +432,21 @@ def test_cloud_shows_the_newest_changes_with_the_issue_and_the_oldest_first_page
     assert page["values"][0]["items"][0]["toString"] == "Done"
 
 
+@pytest.mark.parametrize(
+    ("fields", "comment", "summary"),
+    [
+        ("*all", True, True),
+        ("*all,-comment", False, True),
+        ("-comment", False, True),
+        ("summary", False, True),
+    ],
+)
+def test_an_issue_is_shown_with_its_comments_unless_they_are_excluded(api, fields, comment, summary):
+    api("POST", WIKI_COMMENTS, {"body": "please"})
+    shown = api("GET", f"/rest/api/2/issue/SUP-101?fields={fields}").json["fields"]
+    assert ("comment" in shown, "summary" in shown) == (comment, summary)
+
+
 def test_data_center_shows_every_change_with_the_issue_and_has_no_pages(api, jira):
     numbers = [change(jira) for _ in range(101)]
     log = api("GET", "/rest/api/2/issue/SUP-101?expand=changelog", headers=DATACENTER).json["changelog"]

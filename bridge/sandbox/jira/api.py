@@ -175,10 +175,21 @@ def _add_platform_routes(blueprint: Blueprint, site: JiraSite, url: Callable[[],
         found = find_issue(site, key)
         address = f"{url()}/rest/api/{version}/issue/{found.id}"
         wanted = request.args.get("fields", "*all").split(",")
+        deployment = account().deployment
+        comments = [
+            show(comment, version=version, url=url(), deployment=deployment, properties=False)
+            for comment in site.comments_of(found)
+        ]
+        every = found.fields | {"comment": {"comments": comments, "total": len(comments)}}
+        # A minus excludes a field; where nothing is named but what is excluded, every other one is meant.
+        included = [name for name in wanted if not name.startswith("-")]
+        whole = not included or bool({"*all", "*navigable"} & set(included))
         fields = {
-            n: v for n, v in found.fields.items() if n in wanted or {"*all", "*navigable"} & set(wanted)
+            name: value
+            for name, value in every.items()
+            if f"-{name}" not in wanted and (whole or name in included)
         }
-        past = {"changelog": with_issue(site, found, account().deployment)} if _expanded("changelog") else {}
+        past = {"changelog": with_issue(site, found, deployment)} if _expanded("changelog") else {}
         return jsonify({"id": found.id, "key": found.key, "self": address, "fields": fields} | past)
 
     @blueprint.get("/rest/api/<int:version>/mypermissions")

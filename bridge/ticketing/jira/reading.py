@@ -28,6 +28,8 @@ from bridge.ticketing.jira.issue import Issue, find_issue, person, reference, ti
 from bridge.ticketing.payloads import entries, members, moment_of_text, text
 
 _PAGE: Final = 100
+# Comments are asked for by themselves, and what was said is nothing that a mapping reads.
+_FIELDS: Final = "*all,-comment,-worklog"
 _MOST_PAGES: Final = 10  # a thousand changes or comments since the time that is asked about
 
 _Step = Generator[HttpRequest, HttpResponse, tuple[Json, ...] | NotRead]
@@ -38,7 +40,7 @@ def fetch(config: JiraConfig, ref: TicketRef, since: datetime) -> Conversation[F
 
     Version 2 of the API on Cloud too: its texts are wiki text, as in the webhooks, so one mapping reads both.
     """
-    query = urlencode({"fields": "*all", "expand": "changelog"})
+    query = urlencode({"fields": _FIELDS, "expand": "changelog"})
     response = yield request(config, "GET", f"{_issue_path(ref)}?{query}")
     if response.status != 200:
         return not_read(response, of_ticket=True)

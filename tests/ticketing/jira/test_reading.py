@@ -57,7 +57,7 @@ def test_an_issue_is_asked_for_in_the_form_of_its_webhooks(jira: Jira, ticket: T
     read, requests = told(jira.fetch_ticket(ticket, SINCE), issue(entry(900, NEWER)), NO_COMMENTS)
     assert isinstance(read, FetchedTicket)
     assert urlsplit(requests[0].url).path == "/rest/api/2/issue/501"
-    assert query_of(requests[0]) == {"fields": ["*all"], "expand": ["changelog"]}
+    assert query_of(requests[0]) == {"fields": ["*all,-comment,-worklog"], "expand": ["changelog"]}
     assert urlsplit(requests[1].url).path == "/rest/api/2/issue/501/comment"
     assert {request.method for request in requests} == {"GET"}
     assert dict(requests[0].headers)["Authorization"]
