@@ -149,6 +149,7 @@ def _bridge_environment(port: int, upstream_port: int, database: str) -> dict[st
         # As many threads as the handwritten version has, which calls and comments with the same ones.
         "MAX_IN_FLIGHT": "128",  # 64 for each of the two portals
         "COMMENT_SENDERS": "32",
+        "PER_HOUR": "1000000",
         "WEB_WORKERS": str(WEB_WORKERS),
         "WEB_THREADS": str(WEB_THREADS),
         "SOURCES__JIRA__KIND": "jira",

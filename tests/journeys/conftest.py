@@ -143,6 +143,7 @@ def environment(sandbox: Sandbox, folder: Path, database_url: str, port: int) ->
         "BRIDGE_WEB_WORKERS": "1",
         "BRIDGE_BEAT_SECONDS": str(BEAT_SECONDS),
         "BRIDGE_PAGE": "on",
+        "BRIDGE_PER_HOUR": "1000000",
         "BRIDGE_PAUSE_FILE": str(folder / "pause"),
         "BRIDGE_PORTALS__MAIN__BASE_URL": sandbox.nexthink_url,
         "BRIDGE_PORTALS__MAIN__USERNAME": known.NEXTHINK_USERNAME,
