@@ -1,7 +1,7 @@
-"""Whatever comes in whatever order, nothing is sent that is too old, paused, unapproved, over a limit or twice.
+"""Whatever comes in whatever order, nothing is sent too old, paused, unapproved, over a limit or twice.
 
-Runs arrive, workers claim, send and die, answers come or do not, people pause, approve, release and send again,
-and the clock goes on. What the ledger admits is held against a plain list of what was admitted before.
+Runs arrive, workers claim, send and die, answers come or do not, people pause, approve, release and send
+again, and the clock goes on. What the ledger admits is held against a plain list of what it admitted before.
 """
 
 from dataclasses import dataclass, field
@@ -350,7 +350,8 @@ class Machine(RuleBasedStateMachine):
         assert run.plan is not None
         assert now - run.plan.occurred_at <= MAX_AGE, "too old"
         for pause in self.ledger.read(pausing.standing):
-            assert pause.scope is PauseScope.MAPPING and run.mapping != "a", "paused"
+            assert pause.scope is PauseScope.MAPPING, "paused"
+            assert run.mapping != "a", "paused"
         assert known.approved, "not approved"
         twice = [state for state in known.states if state not in REPEATABLE]
         assert not twice, f"sent again after {twice}"
