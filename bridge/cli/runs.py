@@ -13,7 +13,8 @@ from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option, ticket_key
 from bridge.cli.showing import as_json, instant, line, moment, table
 from bridge.ledger import queries
-from bridge.ledger.queries import HistoryLine, RunStory
+from bridge.ledger.queries import RunStory
+from bridge.ledger.timeline import HistoryLine
 from bridge.models import Call, CallState, Comment, CommentState, Plan, Run, RunId, RunState
 
 _OF_CALLS = ("intended", "call_")

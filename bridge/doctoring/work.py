@@ -6,14 +6,22 @@ It must not change a run or a comment.
 from collections.abc import Iterator
 
 from bridge.doctoring.findings import Finding, good, warning
+from bridge.errors import Reason
 from bridge.ledger.queries import Figures
 from bridge.models import RunState
 
 # States that wait for a person, and where each way out stands.
 _WAITING = {
     RunState.UNKNOWN: "see `bridge runs --state unknown`, then `bridge runs RUN`",
-    RunState.HELD: "see `bridge runs --state held`, then `bridge runs RUN`",
     RunState.DEAD: "see `bridge runs --state dead`, then the worker's log",
+}
+
+_HELD = "see `bridge runs --state held`, then `bridge runs RUN`"
+# What lets held runs go on, by what they wait for.
+_OF_HELD = {
+    Reason.PAUSED: "`bridge pauses` says why, `bridge resume` lifts it",
+    Reason.OVER_LIMIT: "they go on when the limit allows; `bridge release RUN --reason TEXT` lets one pass",
+    Reason.AWAITING_APPROVAL: "somebody else than who asked approves in the ticket or with `bridge approve`",
 }
 
 
@@ -33,7 +41,9 @@ def examine(figures: Figures, *, worker_seconds: float) -> Iterator[Finding]:
         count = states.get(state, 0)
         if count:
             yield warning("runs", f"{count} {state}", way_out)
-    if not any(states.get(state, 0) for state in _WAITING):
+    for reason, count in figures.held:
+        yield warning("runs", f"{count} held for {reason}", _OF_HELD.get(reason, _HELD))
+    if not figures.held and not any(states.get(state, 0) for state in _WAITING):
         yield good("runs", "none is unknown, held or dead")
     if figures.undeliverable:
         detail = f"{figures.undeliverable} undeliverable"

@@ -6,12 +6,12 @@ It must not return more than was asked for: nobody decides about what they canno
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
-from bridge.ledger.tables import runs
+from bridge.ledger.tables import is_in, runs
 from bridge.ledger.working import calls_of
 from bridge.models import Run, RunId, RunState
 
@@ -78,6 +78,17 @@ def still_fits(tx: Tx, *, choice: Choice, seen: Seen) -> bool:
     row = tx.connection.execute(_fitting(tx, choice).where(runs.c.id == seen.run)).mappings().first()
     made = sum(call.intended_at is not None for call in calls_of(tx, run=seen.run))
     return row is not None and made == seen.attempt
+
+
+def held_by_reason(tx: Tx) -> tuple[tuple[Reason, int], ...]:
+    """Count the held runs by what they wait for."""
+    query = (
+        select(runs.c.reason, func.count())
+        .where(is_in(runs.c.state, RunState.HELD), runs.c.reason.is_not(None))
+        .group_by(runs.c.reason)
+        .order_by(runs.c.reason)
+    )
+    return tuple((Reason(reason), count) for reason, count in tx.connection.execute(query))
 
 
 def _named(run: Run) -> set[str]:

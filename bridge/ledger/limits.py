@@ -160,6 +160,7 @@ def trip(tx: Tx, *, run: Run, plan: Plan, limit: Limit, most: int, window: timed
         run=run.id,
     )
     if paused:
+        tx.count("trip", scope, value)
         tx.connection.execute(delete(trips).where(trips.c.scope == scope, trips.c.value == value))
     return scope if paused else None
 

@@ -9,9 +9,10 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, func, select
 
-from bridge.errors import NotPossible
+from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, approvals, auditing, pausing, sending, watches
 from bridge.ledger.auditing import Unsealed
+from bridge.ledger.choosing import held_by_reason
 from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.pseudonyms import SALT_FACT
 from bridge.ledger.retention import EMPTIED
@@ -22,13 +23,13 @@ from bridge.ledger.tables import (
     comments,
     deliveries,
     facts,
-    history,
     is_in,
     refused_webhooks,
     runs,
     sessions,
     totals,
 )
+from bridge.ledger.timeline import HistoryLine, timeline
 from bridge.ledger.watches import SourceLine
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import (
@@ -78,11 +79,13 @@ class Figures:
     """Everything that health and metrics say of the ledger, at `now` of the ledger's clock.
 
     `runs` counts the states that have not ended plus `dead`; `oldest_due` is when the run that has waited
-    longest could have started. `audit_sealed` is the newest segment, 0 where there is none.
+    longest could have started. `held` counts the held ones by reason. `audit_sealed` is the newest segment, 0
+    where there is none.
     """
 
     now: datetime
     runs: tuple[tuple[RunState, int], ...]
+    held: tuple[tuple[Reason, int], ...]
     oldest_due: datetime | None
     pending_deliveries: int
     oldest_pending: datetime | None
@@ -117,6 +120,7 @@ def figures(tx: Tx) -> Figures:
     return Figures(
         now=tx.now,
         runs=tuple((state, by_state.get(state, 0)) for state in unended),
+        held=held_by_reason(tx),
         oldest_due=tx.connection.execute(
             select(func.min(runs.c.due_at)).where(runs.c.state == RunState.QUEUED, runs.c.due_at <= tx.now)
         ).scalar(),
@@ -171,14 +175,6 @@ class DeliveryLine:
     findings: Json
     received_at: datetime
     recovered: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    at: datetime
-    event: str
-    by: str | None
-    detail: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,12 +235,7 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
                 select(comments).where(comments.c.run == run).order_by(comments.c.id)
             ).mappings()
         ),
-        history=tuple(
-            HistoryLine(at=line.at, event=line.event, by=line.by, detail=line.detail)
-            for line in tx.connection.execute(
-                select(history).where(history.c.run == run).order_by(history.c.id)
-            )
-        ),
+        history=timeline(tx, run=run),
         approval=approvals.approval_of(tx, run=run),
         ruling=sending.first_look(tx, run=found, engine_names=())[1] if held and found.plan else None,
         pauses=pausing.standing(tx) if held else (),

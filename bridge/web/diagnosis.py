@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from bridge.ledger.in_force import MAPPING_SET_FACT
 from bridge.ledger.queries import Figures, Total
-from bridge.models import CallState, CommentState, RunState
+from bridge.models import CallState, CommentState, Pause, RunState
 from bridge.vitals import COMMITTED_WITHIN, Snapshot
 from bridge.watching import REFUSED_FACT
 
@@ -159,6 +159,8 @@ def _runs(figures: Figures) -> Iterator[Check]:
     for state in (RunState.UNKNOWN, RunState.HELD):
         count = states.get(state, 0)
         yield _count(f"runs:{state}", count, warns=count > 0)
+    for reason, count in figures.held:
+        yield _count("runs:held_for", count, warns=True, component=reason)
     dead = [each for each in _totals(figures, "run") if each.label == RunState.DEAD]
     yield _count("runs:dead", states.get(RunState.DEAD, 0), warns=_lately(figures.now, dead))
 
@@ -201,7 +203,7 @@ def _portals(figures: Figures) -> Iterator[Check]:
             value=pause.reason,
             component=f"{pause.scope}:{pause.value}".rstrip(":"),
             at=pause.at,
-            output="nothing of it is sent until a person lifts the pause, or it expires",
+            output=f"nothing of it is sent until {_end(pause)} (see `bridge pauses`)",
         )
 
 
@@ -219,6 +221,10 @@ def _sources(figures: Figures) -> Iterator[Check]:
             at=each.last_at,
             output="no webhook for longer than usual: look at the sender" if silent else None,
         )
+
+
+def _end(pause: Pause) -> str:
+    return f"{pause.expires_at:%Y-%m-%d %H:%M} UTC" if pause.expires_at else "a person lifts the pause"
 
 
 def _refused(figures: Figures) -> Iterator[Check]:

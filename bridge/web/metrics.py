@@ -26,6 +26,11 @@ _COUNTED = {
     "run": ("bridge_run_transitions_total", "Runs that reached a state.", ("mapping", "state")),
     "call": ("bridge_calls_total", "Act calls that ended.", ("portal", "result")),
     "engine": ("bridge_engine_answers_total", "Answers of single Engines.", ("portal", "code")),
+    "trip": (
+        "bridge_limit_trips_total",
+        "Pauses that the bridge made because a limit held run after run.",
+        ("scope", "value"),
+    ),
     "comment": ("bridge_comments_total", "Comments that were closed.", ("source", "result")),
     "change": ("bridge_ticket_changes_total", "Changes of tickets that were closed.", ("source", "result")),
 }
@@ -87,6 +92,10 @@ def _of_snapshot(snapshot: Snapshot) -> Iterator[Metric]:
     for state, count in figures.runs:
         states.add_metric((state,), count)
     yield states
+    held = GaugeMetricFamily("bridge_runs_held", "Held runs, by what they wait for.", labels=("reason",))
+    for reason, count in figures.held:
+        held.add_metric((reason,), count)
+    yield held
     yield from _waiting(figures)
     yield from _standing(figures)
     yield from _sources(figures)

@@ -15,9 +15,10 @@ from flask import Blueprint, Response, render_template, request
 from bridge import ways_out
 from bridge.comments import masking
 from bridge.errors import LedgerUnavailable, NotPossible
-from bridge.ledger import Ledger, Tx, queries
-from bridge.ledger.queries import DeliveryLine, HistoryLine, RunStory
-from bridge.models import DeliveryId, Run, RunId, RunState
+from bridge.ledger import Ledger, Tx, pausing, queries
+from bridge.ledger.queries import DeliveryLine, RunStory
+from bridge.ledger.timeline import HistoryLine
+from bridge.models import DeliveryId, Pause, Run, RunId, RunState
 from bridge.web.problems import RETRY_AFTER_SECONDS
 
 LINES = 50
@@ -85,10 +86,11 @@ def blueprint(*, ledger: Ledger) -> Blueprint:
     @door.get("/")
     def lists() -> Response:
         asked = _asked(request.args)
-        deliveries, runs = ledger.read(_newest, asked=asked) if asked.possible else ((), ())
+        pauses, deliveries, runs = ledger.read(_newest, asked=asked)
         return shown(
             "lists.html",
             asked=asked,
+            pauses=pauses,
             deliveries=deliveries,
             runs=runs,
             states=tuple(RunState),
@@ -138,9 +140,14 @@ def _asked(given: Mapping[str, str]) -> _Asked:
     )
 
 
-def _newest(tx: Tx, *, asked: _Asked) -> tuple[tuple[DeliveryLine, ...], tuple[Run, ...]]:
+def _newest(tx: Tx, *, asked: _Asked) -> tuple[tuple[Pause, ...], tuple[DeliveryLine, ...], tuple[Run, ...]]:
+    """Return what is paused, and the newest lines; none for what no ticket can be."""
     ticket = asked.ticket or None
+    pauses = pausing.standing(tx)
+    if not asked.possible:
+        return pauses, (), ()
     return (
+        pauses,
         queries.list_deliveries(tx, limit=LINES, ticket=ticket),
         queries.list_runs(tx, limit=LINES, ticket=ticket, state=asked.state),
     )

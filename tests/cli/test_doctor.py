@@ -132,7 +132,7 @@ def test_a_paused_portal_is_shown_with_the_command_that_opens_it(home):
         ledger.arrive("jira-approved.json")
         ledger.hold()
     findings_of_portal = [one for one in home.json("doctor") if one["subject"] == "portal main"]
-    assert any("bridge release --portal main" in (one["way_out"] or "") for one in findings_of_portal)
+    assert any("bridge resume portal main" in (one["way_out"] or "") for one in findings_of_portal)
 
 
 def test_a_database_that_is_away_does_not_end_the_examination(home):

@@ -27,6 +27,7 @@ def figures(**given: Any) -> Figures:
     values: dict[str, Any] = {
         "now": NOW,
         "runs": (),
+        "held": (),
         "oldest_due": None,
         "pending_deliveries": 0,
         "oldest_pending": None,
@@ -100,6 +101,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"pauses": (paused("portal", "main", Reason.UNAUTHORIZED),)},
         "pauses",
     ),
+    "runs that wait for approval": ({"held": ((Reason.AWAITING_APPROVAL, 2),)}, "runs:held_for"),
     "a tripped limit": (
         {"pauses": (paused("everything", "", Reason.LIMIT_TRIPPED),)},
         "pauses",

@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.errors import Reason
-from bridge.ledger import in_force, pausing
+from bridge.ledger import Tx, in_force, pausing
 from bridge.models import CallResult, CallState, PauseScope, RunId, RunState
 
 
@@ -29,6 +29,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
     web.ledger.write(
         pausing.pause, scope=PauseScope.PORTAL, value="main", reason=Reason.UNAUTHORIZED, run=RunId("r1")
     )
+    web.ledger.write(_tripped)
     web.ledger.write(in_force.put_fact, name="mapping_set_refused", value="a problem")
     web.app.test_client().post("/webhooks/nowhere", data=b"{}")
     web.soon(lambda: ("bridge_webhooks_refused_total", ("unknown", "unknown_source")) in _seen(web))
@@ -48,6 +49,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
         ("bridge_mapping_set_info", (hash_in_force,)): 1,
         ("bridge_mapping_set_refused", ()): 1,
         ("bridge_audit_sealed_segment", ()): 0,
+        ("bridge_limit_trips_total", ("mapping", "office")): 1,
         ("bridge_deliveries_total", ("jira", "matched")): 3,
         ("bridge_run_transitions_total", ("queued", "teams-cache-when-chosen")): 3,
         ("bridge_run_transitions_total", ("answered", "teams-cache-when-chosen")): 1,
@@ -64,6 +66,10 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
     assert seen["bridge_last_good_call_timestamp_seconds", ("main",)] > 1_700_000_000
     assert not any("SUP" in label or "WS-" in label for _, labels in seen for label in labels)
     assert not any(name.endswith("_created") for name, _ in seen)
+
+
+def _tripped(tx: Tx) -> None:
+    tx.count("trip", PauseScope.MAPPING, "office")
 
 
 def _seen(web: Any) -> dict[tuple[str, tuple[str, ...]], float]:

@@ -55,7 +55,8 @@ def is_in(state: ColumnElement[str], *states: str) -> ColumnElement[bool]:
 
     SQLite takes the index only where its own words, in their order, are a condition of their own.
     """
-    return state.in_([literal_column(f"'{word}'") for word in states])
+    literals = [literal_column(f"'{word}'") for word in states]
+    return state == literals[0] if len(literals) == 1 else state.in_(literals)
 
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
