@@ -55,7 +55,7 @@ def is_in(state: ColumnElement[str], *states: str) -> ColumnElement[bool]:
 
     SQLite takes the index only where its own words, in their order, are a condition of their own.
     """
-    literals = [literal_column(f"'{word}'") for word in states]
+    literals: list[ColumnElement[str]] = [literal_column(f"'{word}'") for word in states]
     return state == literals[0] if len(literals) == 1 else state.in_(literals)
 
 
