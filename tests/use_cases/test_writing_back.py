@@ -5,9 +5,19 @@ from typing import Any
 import pytest
 
 from bridge.errors import Reason
-from bridge.models import CommentState, RunState, WriteBack
+from bridge.ledger import pausing
+from bridge.ledger.people import Act
+from bridge.models import CommentState, PauseScope, RunState, WriteBack
 
 GROUP = "Endpoint on call"
+ENDS = (
+    RunState.ANSWERED,
+    RunState.REFUSED,
+    RunState.UNKNOWN,
+    RunState.EXPIRED,
+    RunState.CANCELLED,
+    RunState.DEAD,
+)
 
 
 def change(outcome: RunState = RunState.ANSWERED, **wanted: str) -> WriteBack:
@@ -243,6 +253,53 @@ def test_another_outcome_changes_nothing(house):
     run = mine.ask("servicenow", after=(change(RunState.REFUSED, assign_group=GROUP),))
     mine.work()
     assert mine.occasions(run) == ["answered"]
+
+
+EVERY = tuple(change(outcome, label="x") for outcome in (*ENDS, RunState.HELD))
+
+
+def outcomes(mine: Any, run: str) -> list[RunState]:
+    """List the outcomes whose changes a run owes, oldest first."""
+    return [c.change.outcome for c in mine.story(run).comments if c.change]
+
+
+def test_the_end_of_a_run_that_became_too_old_owes_its_change(house):
+    mine = house()
+    run = mine.ask(after=EVERY)
+    mine.later(hours=25)
+    mine.work()
+    assert outcomes(mine, run) == [RunState.EXPIRED]
+
+
+def test_a_person_who_cancels_a_run_owes_its_change(house):
+    mine = house()
+    run = mine.ask(after=EVERY)
+    mine.operations.cancel(run, act=Act(author="bo", reason="not wanted"))
+    assert outcomes(mine, run) == [RunState.CANCELLED]
+
+
+def test_a_run_that_waits_owes_its_change_once_and_then_the_one_of_its_end(house):
+    mine = house()
+    run = mine.ask(after=EVERY)
+    everything = {"scope": PauseScope.EVERYTHING, "value": "", "author": "bo"}
+    for _ in range(2):
+        mine.ledger.write(pausing.pause, **everything, reason=Reason.BY_OPERATOR)
+        mine.work()
+        assert mine.state(run) is RunState.HELD
+        mine.ledger.write(pausing.lift, **everything, why="over")
+        mine.operations.release(run, act=Act(author="bo", reason="go on"))
+    mine.work()
+    assert outcomes(mine, run) == [RunState.HELD, RunState.ANSWERED]
+
+
+def test_what_a_person_says_of_an_unknown_run_owes_the_change_of_that_outcome(house, nexthink):
+    mine = house()
+    run = mine.ask(after=EVERY)
+    nexthink.fault("reset_after_read", path="/api/remoteaction/*")
+    mine.work()
+    act = Act(author="bo", reason="seen in Nexthink")
+    mine.operations.resolve(run, ran=True, send_again=False, attempt=None, act=act)
+    assert outcomes(mine, run) == [RunState.UNKNOWN, RunState.ANSWERED]
 
 
 def test_an_unknown_outcome_reaches_the_group_that_is_paged(house, nexthink, servicenow):
