@@ -22,10 +22,11 @@ def send_again(
     another since then, where the run is in another state, or where the Engines that missed it are others.
     """
     seen = people.find_run(tx, run=run)
+    people.move(tx, seen, (RunState.ANSWERED,), RunState.QUEUED, act)
+    # Counted behind the move, which holds the run's row: an attempt that came in between is seen.
     made = people.attempts_made(tx, run=run)
     if made != attempt:
         raise NotPossible(f"run {run} is at attempt {made}, not {attempt} (look again, then decide)")
-    people.move(tx, seen, (RunState.ANSWERED,), RunState.QUEUED, act)
     if seen.plan is None or parts_to_send_again(seen.plan, calls_of(tx, run=run)) != parts:
         raise NotPossible(f"run {run} had another answer meanwhile (look again, then decide)")
     add_parts(tx, run=run, parts=parts)

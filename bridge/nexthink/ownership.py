@@ -6,7 +6,7 @@ It must not name anybody but the person whom the plan names.
 from collections.abc import Iterable
 from datetime import timedelta
 
-from bridge.models import DeviceKey, FoundDevice, Plan
+from bridge.models import DeviceKey, DeviceUser, FoundDevice, Plan
 from bridge.nexthink.users import account_of
 
 
@@ -19,6 +19,13 @@ def strange(plan: Plan, chosen: Iterable[list[FoundDevice]], rows: Iterable[Foun
         return ()
     theirs = {row.uid for row in rows if row.user is not None}
     return tuple(bearer[0].name for bearer in chosen if bearer[0].uid not in theirs)
+
+
+def nobody(user: DeviceUser) -> str:
+    """Say why there is no account whose devices could be looked for."""
+    if user.login is None:
+        return "the ticket does not say who its person is"
+    return f"'{user.login}' is not the name of an account (letters, digits, '.', '_' and '-', 63 at most)"
 
 
 def not_used(plan: Plan) -> str:

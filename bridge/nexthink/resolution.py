@@ -57,7 +57,7 @@ def engines_to_ask(plan: Plan, engines: tuple[Engine, ...]) -> tuple[Engine, ...
         if not _may_be_asked_for(plan, wanted):
             return _problem(Reason.DEVICE_REFUSED, f"'{wanted}' cannot be a device {plan.by}")
     if plan.user is not None and account_of(plan.user) is None:
-        return _problem(Reason.NOT_THEIR_DEVICE, "the ticket does not say whose account may be reached")
+        return _problem(Reason.NOT_THEIR_DEVICE, ownership.nobody(plan.user))
     scope = named_engines(plan, engines)
     if isinstance(scope, Problem):
         return scope

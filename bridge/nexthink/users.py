@@ -25,7 +25,7 @@ from bridge.nexthink.nxql import query_request, read_rows, unreadable
 from bridge.nexthink.wire import clean, uid
 
 _LOGIN: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
-_DOMAIN: Final = "[A-Za-z0-9][A-Za-z0-9.-]{0,62}"
+_DOMAIN: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _ACCOUNT: Final = f"{_LOGIN}(@{_DOMAIN})?"
 # An Engine's clock may be ahead of ours, or its times in another zone than was set; beyond this neither is.
 _AHEAD: Final = timedelta(days=1)

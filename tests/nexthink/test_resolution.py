@@ -278,7 +278,8 @@ def test_what_is_only_known_as_a_persons_is_not_found_by_its_name(plan: Make, en
 @pytest.mark.parametrize("login", [None, "ada*", "CORP\\ada", ""])
 def test_a_person_who_is_not_known_has_no_device(login: str | None, plan: Make, engine: Make) -> None:
     nobody = replace(ADA, login=login)
-    assert_problem(engines_to_ask(plan(user=nobody), (engine("a"),)), Reason.NOT_THEIR_DEVICE)
+    words = "who its person is" if login is None else f"'{login}' is not the name of an account"
+    assert_problem(engines_to_ask(plan(user=nobody), (engine("a"),)), Reason.NOT_THEIR_DEVICE, words)
 
 
 def test_by_user_asks_for_the_one_account_that_bounds_the_plan(plan: Make, engine: Make) -> None:
