@@ -1,4 +1,4 @@
-"""Rule L3: what needs approval goes only if somebody else approved exactly this, lately, by a known name."""
+"""Rule L3: what needs approval is sent only if somebody else approved exactly this, lately, and is known."""
 
 from datetime import UTC, datetime, timedelta
 
