@@ -718,6 +718,7 @@ class Run:
 
     `owner` is the worker session that may change it. `crashes` counts sessions that died with it started.
     `waived` says that a person released it over a limit; `replay_of` is the run that it repeats.
+    Since `purged_at` only its row is kept: plan, calls, comments and timeline were removed.
     """
 
     id: RunId
@@ -737,6 +738,7 @@ class Run:
     ended_at: datetime | None
     waived: bool = False
     replay_of: RunId | None = None
+    purged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,11 @@ def _print_run(run: Run) -> None:
         line(f"replay of   {run.replay_of}", indent=2)
     if run.crashes:
         line(f"crashes     {run.crashes}", indent=2)
+    if run.purged_at:
+        line(
+            f"removed     all but this, at {moment(run.purged_at)} (`bridge purge` or `bridge erase`)",
+            indent=2,
+        )
 
 
 def _print_plan(plan: Plan) -> None:

@@ -70,6 +70,7 @@ def run_of(row: RowMapping) -> Run:
         ended_at=row["ended_at"],
         waived=bool(row["waived"]),
         replay_of=RunId(row["replay_of"]) if row["replay_of"] else None,
+        purged_at=row["purged_at"],
     )
 
 

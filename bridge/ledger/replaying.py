@@ -53,9 +53,9 @@ def replay(tx: Tx, *, run: RunId, new_id: RunId, plan: Plan, act: Act) -> None:
     )
     if not insert_run(tx, seen.delivery, new, replay_of=run):
         raise NotPossible(f"another run of {seen.ticket.key} is being replayed now (try again)")
-    tx.note(run=run, event="replayed", by=act.author, detail=f"as {new_id}: {act.reason}")
-    tx.note(run=new_id, event=RunState.QUEUED, by=act.author, detail=f"replay of {run}: {act.reason}")
-    tx.audit("replayed", about=run, by=act.author, detail={"as": new_id, "why": act.reason})
+    why, by = act.reason, act.author
+    tx.note(run=run, event="replayed", by=by, detail=f"as {new_id}: {why}", evidence={"as": new_id})
+    tx.note(run=new_id, event=RunState.QUEUED, by=by, detail=f"replay of {run}: {why}", evidence={"of": run})
     ring(tx)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -145,6 +146,20 @@ def test_nothing_is_sealed_where_nothing_waits(sealed, sealing, clock):
     clock.move(seconds=1)
     assert sealing.catch_up() == 0
     assert verify(sealed).segments == 3
+
+
+def test_the_sealing_thread_seals_and_ends_when_told(ledger, sealing):
+    ledger.write(deed)
+    stopping = threading.Event()
+    thread = threading.Thread(target=sealing.run, args=(stopping,))
+    thread.start()
+    ends = time.monotonic() + 20
+    while verify(ledger).segments == 0 and time.monotonic() < ends:
+        time.sleep(0.05)
+    stopping.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert verify(ledger).unsealed.count == 0
 
 
 def test_a_backlog_is_sealed_in_bounded_segments(ledger, sealing):

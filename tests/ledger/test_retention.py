@@ -75,6 +75,7 @@ def test_a2_repeat_never_holds_when_its_run_was_purged(ledger, work, accept, mak
     assert (again.duplicate, again.runs) == (False, ())
     story = ledger.read(queries.run_story, run="r1")
     assert (story.run.state, story.run.plan) == (RunState.ANSWERED, None)
+    assert story.run.purged_at == clock.now
     assert (story.calls, story.comments, story.history) == ((), (), ())
 
 
