@@ -129,8 +129,9 @@ class Dispatching:
             self._aside.give_back(run, timedelta(), None)
 
     def _not_admitted(self, run: Run, admission: Admission, parts: tuple[Part, ...], *, first: bool) -> None:
-        if not first:
+        if not first or admission.ruling.verdict is Verdict.READ:
             # A part was answered already: the next claim finds what stands in the way, with the run its own.
+            # Or the ledger was so slow that the ticket has to be read again.
             self._aside.give_back(run, timedelta(), None)
         elif admission.ruling.verdict is Verdict.GO:
             self._aside.finish(run, admission.calls)

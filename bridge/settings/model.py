@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         None, description="How long the same action leaves the same device alone, whoever asks."
     )
     trips: int = Field(
-        20,
+        50,
         ge=1,
         le=1_000_000,
         description="A limit that holds so many runs within BRIDGE_TRIP_WINDOW pauses what it is about.",
