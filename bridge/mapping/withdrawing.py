@@ -17,7 +17,7 @@ from bridge.policy import needs_approval
 
 
 def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet | None) -> Plan | Problem:
-    """Return a plan with the limits of now beside its own, or why it may not be sent any more.
+    """Return a plan with the limits and the age of now beside its own, or why it may not be sent any more.
 
     The mapping must still be live, the action still have this UID on this portal, and devices, parameters
     and approval be what the rules of now would have asked for. `devices` are the resolved ones. Without a
@@ -32,9 +32,13 @@ def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet | No
             return problem
     if rule is None:
         return plan
-    # The bridge's own limits are settings, so they may have changed without the files.
+    # The bridge's own bounds are settings, so they may have changed without the files.
+    if len(devices) > rule.max_devices:
+        return _problem(
+            "devices", f"it is for {len(devices)} devices, and {rule.max_devices} are allowed now"
+        )
     added = tuple(limit for limit in rule.limits if limit not in plan.limits)
-    return replace(plan, limits=(*plan.limits, *added)) if added else plan
+    return replace(plan, limits=(*plan.limits, *added), max_age=min(plan.max_age, rule.max_age))
 
 
 def _withdrawn(
@@ -47,7 +51,6 @@ def _withdrawn(
         return _problem("action", f"the action '{plan.action}' is not in the catalogue any more as it was")
     for why in (
         _outside(action, devices),
-        _too_many(rule, devices),
         _not_theirs(plan, rule),
         _not_allowed(plan, action),
         _not_approved_so(plan, rule, len(devices)),
@@ -63,12 +66,6 @@ def _outside(action: Action, devices: Iterable[Device]) -> Problem | None:
         if why is not None:
             return _problem("devices", f"{device.name}: {why}")
     return None
-
-
-def _too_many(rule: MappingRule, devices: Sequence[Device]) -> Problem | None:
-    if len(devices) <= rule.max_devices:
-        return None
-    return _problem("devices", f"it is for {len(devices)} devices, and {rule.max_devices} are allowed now")
 
 
 def _not_theirs(plan: Plan, rule: MappingRule) -> Problem | None:

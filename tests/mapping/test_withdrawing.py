@@ -147,3 +147,14 @@ def test_without_rules_in_force_a_plan_stays_as_it_is(
 ) -> None:
     plan = accepted(load_texts(mapping), event)
     assert narrowed(plan, DEVICES, None) == plan
+
+
+def test_settings_that_became_tighter_bound_age_and_devices_without_a_change_of_the_files(
+    load_texts: Load, event: MakeEvent, mapping: str, context: LoadContext
+) -> None:
+    plan = accepted(load_texts(mapping), event)
+    shorter = load_texts(mapping, context=replace(context, max_age=timedelta(hours=1)))
+    assert narrowed(plan, DEVICES, shorter) == replace(plan, max_age=timedelta(hours=1))
+    fewer = narrowed(plan, DEVICES, load_texts(mapping, context=replace(context, max_devices=2)))
+    assert isinstance(fewer, Problem)
+    assert "3 devices, and 2 are allowed now" in fewer.detail
