@@ -21,6 +21,7 @@ from bridge.models import Json
 HEAD_FACT: Final = "audit_head"
 # The chain value before the first segment.
 BEGINNING: Final = "0" * 64
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 # A segment is bounded so that a backlog is sealed in bearable steps.
 SEGMENT_ROWS: Final = 1_000
 
@@ -241,7 +242,7 @@ def _row(row: Row[Any]) -> AuditRow:
 
 
 def _canonical(*values: object) -> str:
-    return json.dumps(values, separators=(",", ":"))
+    return _JSON.encode(values)
 
 
 def _instant(at: datetime) -> str:

@@ -24,6 +24,8 @@ WHY: Final = "why"
 WHO: Final = "who"
 # Identifiers, states, reasons, hashes, times: our own words have no spaces. Anything else is digested too.
 _OWN_WORDS: Final = re.compile(r"[A-Za-z0-9_.:+/-]{0,120}")
+# Made once: every row of every commit is encoded by it.
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,7 @@ def rows_of(connection: Connection, now: datetime, deeds: Iterable[Deed]) -> lis
                 "event": deed.event,
                 "about": deed.about,
                 "by": None if deed.by is None else digest_of(salt, deed.by),
-                "detail": json.dumps(
-                    {key: _said(salt, key, value) for key, value in deed.detail.items()},
-                    sort_keys=True,
-                    separators=(",", ":"),
-                ),
+                "detail": _JSON.encode({key: _said(salt, key, value) for key, value in deed.detail.items()}),
             }
         )
     return rows
