@@ -137,7 +137,11 @@ class Operations:
         for a run that has not ended, is too old, or was replayed before.
         """
         run, _, _ = self._ledger.read(_seen, run=run_id)
-        if run.plan is None or run.state not in replaying.REPLAYABLE:
+        if run.plan is None:
+            raise NotPossible(
+                f"run {run_id} has no plan that could be replayed (there was none, or it was purged)"
+            )
+        if run.state not in replaying.REPLAYABLE:
             unknown = " (say first what became of it, with `bridge resolve`)"
             hint = unknown if run.state is RunState.UNKNOWN else ""
             raise NotPossible(f"run {run_id} is {run.state}; only a run that ended is replayed{hint}")

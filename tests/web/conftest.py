@@ -20,6 +20,7 @@ import pytest
 import structlog
 from werkzeug.test import TestResponse
 
+from bridge.errors import Reason
 from bridge.ledger import Ledger, queries, sending, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
@@ -200,11 +201,7 @@ def work() -> Callable[..., Run]:
     """Take the oldest due run to an answer, as a worker would."""
 
     def do(ledger: Ledger, result: CallResult | None = None, state: RunState = RunState.ANSWERED) -> Run:
-        session = SessionId(f"s{time.time_ns()}")
-        ledger.write(sessions.open_session, session=session, host="host.example.com", pid=1)
-        main = PortalName("main")
-        allowances = (Allowance(portal=main, runs=1),)
-        (run,) = ledger.write(working.claim, session=session, allowances=allowances, configured=(main,))
+        run = claimed(ledger)
         device = Device(uid=DeviceUid("0" * 32), name="WS-ABC-12345")
         part = Part(number=1, devices=(device,), engines=None)
         admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
@@ -223,6 +220,35 @@ def work() -> Callable[..., Run]:
         return run
 
     return do
+
+
+@pytest.fixture(scope="session")
+def hold() -> Callable[..., Run]:
+    """Hold the oldest due run, as a worker would."""
+
+    def do(ledger: Ledger, reason: Reason, detail: str) -> Run:
+        run = claimed(ledger)
+        ledger.write(
+            working.hold,
+            run=run,
+            reason=reason,
+            detail=detail,
+            due_at=run.due_at + timedelta(hours=1),
+            comment=None,
+        )
+        return run
+
+    return do
+
+
+def claimed(ledger: Ledger) -> Run:
+    """Claim the oldest due run for a session of its own."""
+    session = SessionId(f"s{time.time_ns()}")
+    ledger.write(sessions.open_session, session=session, host="host.example.com", pid=1)
+    main = PortalName("main")
+    allowances = (Allowance(portal=main, runs=1),)
+    (run,) = ledger.write(working.claim, session=session, allowances=allowances, configured=(main,))
+    return run
 
 
 def answered() -> CallResult:

@@ -3,13 +3,17 @@
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.models import CallResult, CallState, Run, RunState
+from bridge.errors import Reason
+from bridge.ledger import people
+from bridge.ledger.people import Act
+from bridge.models import CallResult, CallState, PauseScope, Run, RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,6 +138,32 @@ def test_an_unknown_run_shows_the_commands_that_end_it(
     run = work(web.ledger, CallResult(state=CallState.UNKNOWN, status=None, outcomes=()), RunState.UNKNOWN)
     text = Elements(web.get(f"/runs/{run.id}").text).text
     assert f"bridge resolve {run.id} --not-ran --send-again --attempt 1 --reason TEXT" in text
+
+
+def test_what_is_paused_stands_on_top_and_a_held_run_says_why_and_until_when(
+    web: Any, sender: Any, hold: Callable[..., Run]
+) -> None:
+    act = Act(author="ada@bastion", reason="wrong <b>script</b>")
+    pause = web.ledger.write(
+        people.pause,
+        scope=PauseScope.ACTION,
+        value="clear-teams-cache",
+        lasting=timedelta(hours=2),
+        act=act,
+    )
+    _, body = sender.created(
+        customfield_10050={"value": "Clear Teams cache"}, customfield_10051="WS-ABC-12345"
+    )
+    web.post(body)
+    held = hold(web.ledger, Reason.PAUSED, "action clear-teams-cache")
+    until = f"{pause.expires_at:%Y-%m-%d %H:%M:%S}"
+    lists, shown = (Elements(web.get(path).text).text for path in ("/", f"/runs/{held.id}"))
+    web.ledger.write(people.resume, scope=PauseScope.ACTION, value="clear-teams-cache", act=act)
+    for word in ("clear-teams-cache", until, "ada@bastion", "wrong <b>script</b>"):
+        assert word in lists[: lists.index("One remote action")], word
+        assert word in shown, word
+    assert "bridge resume action clear-teams-cache --reason TEXT" in shown
+    assert "clear-teams-cache" not in Elements(web.get("/").text).text
 
 
 def test_a_delivery_shows_what_every_mapping_decided_and_what_it_saw(web: Any, run: Run) -> None:
