@@ -13,6 +13,7 @@ from bridge.mapping.language import MappingSet
 from bridge.mapping.paths import View
 from bridge.mapping.rules import MappingRule
 from bridge.models import (
+    ApprovalRule,
     ConditionTrace,
     Decision,
     DeviceKey,
@@ -164,8 +165,12 @@ def _clash(plan: Plan, holders: dict[_Target, list[Plan]]) -> Problem | None:
     return Problem(reason=Reason.CONFLICT, place=None, detail=detail)
 
 
-def _sends(plan: Plan) -> tuple[tuple[tuple[str, str], ...], Mode]:
-    return plan.params, plan.mode
+def _sends(plan: Plan) -> tuple[tuple[tuple[str, str], ...], Mode, ApprovalRule | None]:
+    """Return what must be the same of two plans for one device, so that one run may stand for both.
+
+    Approval is among it: a mapping that asks for none must not stand for one that does.
+    """
+    return plan.params, plan.mode, plan.approval
 
 
 def _without_repeated(

@@ -17,13 +17,17 @@ def test_l1_four_workers_send_no_more_than_the_hour_allows_and_tell_the_rest(ins
     with install(tmp_path, kind, PER_HOUR=str(LIMIT)) as bridge:
         bridge.nexthink.reset()
         bridge.jira.call("POST", "reset")
+        # Nobody sends until all have work, so that they ask for the same places at the same time.
+        pause = bridge.folder / "pause"
+        pause.touch()
         bridge.start_web()
+        for number in range(WORKERS):
+            bridge.start_worker(f"worker-{number}")
         keys = [f"SUP-{number}" for number in range(1, TICKETS + 1)]
         for number, key in enumerate(keys, 1):
             bridge.ticket(key=key, devices=(f"WS-LAB-{number:05}",), wait=False)
         bridge.soon(lambda: all(bridge.stories(key) for key in keys))
-        for number in range(WORKERS):
-            bridge.spawn_worker(f"worker-{number}")
+        pause.unlink()
         bridge.soon(lambda: settled(bridge, keys))
         for key in keys:
             bridge.told(key, "held" if held(bridge, key) else "answered")

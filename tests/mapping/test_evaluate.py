@@ -470,8 +470,12 @@ def test_a_mapping_keeps_the_devices_that_another_does_not_have(
 
 @pytest.mark.parametrize(
     "other",
-    [("mode: live", "mode: live\n    params: {Mode: {value: force}}"), ("mode: live", "mode: announce")],
-    ids=["params", "mode"],
+    [
+        ("mode: live", "mode: live\n    params: {Mode: {value: force}}"),
+        ("mode: live", "mode: announce"),
+        ("mode: live", "mode: live\n    approval: {expires: 2h}"),
+    ],
+    ids=["params", "mode", "approval"],
 )
 def test_a_device_that_two_mappings_treat_differently_gets_neither(
     load_texts: Load, event: MakeEvent, mapping: str, other: tuple[str, str]
