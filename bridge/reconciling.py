@@ -90,8 +90,8 @@ class Reconciling:
         """Look at what changed, the oldest first; return up to where that was done."""
         began = self._clock()
         if reached is None:
-            # What changed before it was ever asked for is not ours to begin.
-            return began
+            # What changed before it was ever asked for is not ours to begin; ServiceNow counts whole seconds.
+            return began.replace(microsecond=0)
         since = max(reached, began - self._max_age)
         listed = self._fetching.changed(source, since)
         if isinstance(listed, NotRead):
