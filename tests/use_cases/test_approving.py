@@ -1,5 +1,6 @@
 """Rule L3: what needs approval is sent only if somebody else approved exactly this, lately, and is known."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from bridge.models import (
     SourceName,
     TicketRef,
 )
+from bridge.sandbox.client import wait_for
 from bridge.sandbox.scenario import REQUESTER, jira_fields
 
 HOUR = timedelta(hours=1)
@@ -341,6 +343,22 @@ def test_an_approved_run_whose_ticket_cannot_be_read_now_waits(office, jira, nex
     office.work()
     assert office.state(run) is RunState.ANSWERED
     assert len(sent(nexthink)) == 1
+
+
+def test_an_approved_run_whose_ticket_was_read_too_slowly_has_it_read_again(office, jira, nexthink):
+    run = office.ask_for()
+    decide(office, run)
+    jira.fault("delay", seconds=1.0, path="*/issue/*", times=1)
+    with ThreadPoolExecutor(1) as worker:
+        before = len(jira.requests())
+        working = worker.submit(office.work)
+        wait_for(lambda: len(jira.requests()) > before)
+        office.later(seconds=31)
+        working.result()
+    assert (office.state(run), office.story(run).run.crashes) == (RunState.QUEUED, 0)
+    assert sent(nexthink) == []
+    office.work()
+    assert office.state(run) is RunState.ANSWERED
 
 
 def test_a_webhook_about_the_ticket_has_it_asked_at_once(office, jira):
