@@ -19,6 +19,7 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
     """Yield what is found as it is found: this host first, then the ticket systems, then the portals."""
     settings = live.current()
     yield _settings(settings)
+    yield from here.secret_files(live.files)
     yield here.open_files(settings)
     checked, mapping_set = here.mapping_files(settings)
     yield checked

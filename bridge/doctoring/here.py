@@ -76,6 +76,15 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         opened.stop()
 
 
+def secret_files(paths: tuple[Path, ...]) -> Iterator[Finding]:
+    """Say which files with secrets everybody on this host can read."""
+    for path in paths:
+        if path.stat().st_mode & stat.S_IROTH:
+            yield warning(
+                "secrets", f"others on this host can read {path}", f"run `chmod o= {shlex.quote(str(path))}`"
+            )
+
+
 def _readers(file: Path) -> Iterator[Finding]:
     """Say who else of this host can read the ledger, which holds tickets as they came."""
     # SQLite gives the files beside it the mode of the first; a backup in an open folder has any mode.

@@ -59,6 +59,12 @@ class LiveSettings:
         self._problems: tuple[str, ...] = ()
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that hold secrets: that of variables, where there is one, and those it names."""
+        variables = () if self._env_file is None or not self._env_file.exists() else (self._env_file,)
+        return (*variables, *self._files)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Return why changed secret files were refused; empty while they are in force."""
         return self._problems

@@ -92,7 +92,9 @@ class Home:
             name: value for name, value in {**self.variables, **changes}.items() if value is not None
         }
         lines = (f"{name}='{value}'\n" for name, value in self.variables.items())
-        (self.folder / ".env").write_text("".join(lines))
+        file = self.folder / ".env"
+        file.write_text("".join(lines))
+        file.chmod(0o600)
 
     @property
     def settings(self) -> Settings:

@@ -156,6 +156,21 @@ def test_a_ledger_that_others_can_read_is_told_with_what_to_type(home):
     assert f"-> run `chmod 600 {file}` and `chmod 700 {file.parent}`" in text
 
 
+def test_a_file_with_secrets_that_others_can_read_is_told_with_what_to_type(home):
+    home.migrate()
+    secret = home.folder / "portal password"
+    secret.write_text(home.variables["BRIDGE_PORTALS__MAIN__PASSWORD"])
+    home.write_settings(BRIDGE_PORTALS__MAIN__PASSWORD=None, BRIDGE_PORTALS__MAIN__PASSWORD_FILE=str(secret))
+    secret.chmod(0o640)
+    assert "others on this host" not in home.run("doctor").stdout
+    secret.chmod(0o644)
+    (home.folder / ".env").chmod(0o644)
+    text = home.run("doctor").stdout
+    assert "look   secrets: others on this host can read .env\n" in text
+    assert "-> run `chmod o= .env`\n" in text
+    assert f"-> run `chmod o= '{secret}'`\n" in text
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-90, "90 s ahead of theirs"), (90, "90 s behind theirs"), (30, None), (-30, None)]
 )
