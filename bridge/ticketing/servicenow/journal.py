@@ -108,11 +108,11 @@ def search_request(
 
 
 def read_search(
-    response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
+    config: ServiceNowConfig, response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
 ) -> Posted | MarkerAbsent | MorePages | NotPosted:
     """Say whether the note is there; an empty journal proves nothing, as it may only be hidden from us."""
     if start == _JOURNAL_PAGE:
-        return _read_journal(response, ticket, comment)
+        return _read_journal(config, response, ticket, comment)
     if response.status != 200:
         return table_api.refusal(response)
     result = members(members(answers.read_json(response)).get("result"))
@@ -127,8 +127,8 @@ def read_search(
 
 
 def _read_journal(
-    response: HttpResponse, ticket: TicketRef, comment: OwedComment
-) -> Posted | MorePages | NotPosted:
+    config: ServiceNowConfig, response: HttpResponse, ticket: TicketRef, comment: OwedComment
+) -> Posted | MarkerAbsent | MorePages | NotPosted:
     if response.status == 403:
         return MorePages(start=_RECORD_PAGE)
     if response.status != 200:
@@ -136,11 +136,23 @@ def _read_journal(
     rows = members(answers.read_json(response)).get("result")
     if not isinstance(rows, list):
         return answers.unreadable(response)
-    for row in (members(row) for row in rows):
-        ours = row.get("element_id") == ticket.uid and row.get("element") == _element(comment)
-        if ours and marks.carries(text(row.get("value")) or "", comment.marker):
+    marked = [
+        row
+        for row in map(members, rows)
+        if row.get("element_id") == ticket.uid
+        and row.get("element") == _element(comment)
+        and marks.carries(text(row.get("value")) or "", comment.marker)
+    ]
+    for row in marked:
+        if (text(row.get("sys_created_by")) or "").casefold() == config.own_login.casefold():
             return Posted(id=text(row.get("sys_id")) or ticket.uid)
-    return MorePages(start=_RECORD_PAGE)
+    if not marked:
+        return MorePages(start=_RECORD_PAGE)
+    # The record shows notes without their account: there somebody else's marker would pass for ours.
+    if len(rows) < _ROWS:
+        return MarkerAbsent()
+    detail = "others have written our marker so often that our own note may stand behind theirs"
+    return NotPosted(failure=PostFailure.LATER, reason=Reason.ANSWER_UNREADABLE, detail=detail)
 
 
 def _element(comment: OwedComment) -> str:

@@ -132,7 +132,7 @@ class ServiceNow:
         self, response: HttpResponse, ticket: TicketRef, comment: OwedComment, start: int
     ) -> Posted | Exposed | MarkerAbsent | MorePages | NotPosted:
         """Say whether the note is there."""
-        return journal.read_search(response, ticket, comment, start)
+        return journal.read_search(self.config, response, ticket, comment, start)
 
     def change_ticket(self, ticket: TicketRef, change: WriteBack) -> Changing:
         """Write what the ticket does not show yet."""

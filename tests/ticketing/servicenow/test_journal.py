@@ -176,6 +176,7 @@ def row(**changes: Json) -> Json:
         "element_id": SYS_ID,
         "element": "work_notes",
         "value": "[code]x[/code]\nbridge-01hx9-answered-1",
+        "sys_created_by": "SVC.bridge",
     } | changes
 
 
@@ -199,6 +200,20 @@ def test_a_row_of_something_else_and_an_empty_list_prove_nothing(
 ) -> None:
     assert servicenow.read_search(answer(200, {"result": rows}), ticket, owed(), 0) == MorePages(start=1)
     assert servicenow.read_search(answer(403), ticket, owed(), 0) == MorePages(start=1)
+
+
+@pytest.mark.parametrize("author", ["mallory", "", None])
+def test_somebody_elses_text_does_not_pass_for_our_note(
+    servicenow: ServiceNow, ticket: TicketRef, owed: Owed, author: Json
+) -> None:
+    theirs = row(sys_created_by=author)
+    quoted = answer(200, {"result": [theirs]})
+    assert servicenow.read_search(quoted, ticket, owed(), 0) == MarkerAbsent()
+    assert servicenow.read_search(answer(200, {"result": [theirs, row()]}), ticket, owed(), 0) == Posted(
+        id=ENTRY
+    )
+    flooded = servicenow.read_search(answer(200, {"result": [theirs] * 20}), ticket, owed(), 0)
+    assert isinstance(flooded, NotPosted)
 
 
 @pytest.mark.parametrize(
