@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, update
 
 from bridge.ledger import Tx
 from bridge.ledger.codec import PART, to_text
-from bridge.ledger.tables import calls
+from bridge.ledger.tables import calls, runs
 from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, Part, RunId
 
@@ -33,9 +33,15 @@ def add_attempt(tx: Tx, *, call: Call) -> None:
 
 def add_parts(tx: Tx, *, run: RunId, parts: Iterable[Part]) -> None:
     """Plan a second send of each part: the content is the part's own, its attempt the next one."""
+    limit_again(tx, run=run)
     newest = {call.part.number: call.attempt for call in calls_of(tx, run=run)}
     for part in parts:
         plan_call(tx, run=run, part=part, attempt=newest[part.number] + 1)
+
+
+def limit_again(tx: Tx, *, run: RunId) -> None:
+    """Let limits hold again for a run: a person let one send pass them by, not every one after it."""
+    tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=0))
 
 
 def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, pausing
-from bridge.ledger.attempts import add_attempt, drop_planned, may_begin
+from bridge.ledger.attempts import add_attempt, drop_planned, limit_again, may_begin
 from bridge.ledger.codec import run_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, runs
@@ -49,6 +49,7 @@ def resolve(
         raise NotPossible(f"run {run} is at attempt {made}, not {attempt} (look again, then decide)")
     move(tx, seen, (RunState.UNKNOWN,), state, act)
     if state is RunState.QUEUED:
+        limit_again(tx, run=run)
         for call in calls_of(tx, run=run):
             again = call.state in {CallState.UNKNOWN, CallState.NOT_SENT}
             if again and call.attempt == _newest_of_part(tx, run, call.part.number):

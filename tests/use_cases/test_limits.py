@@ -6,6 +6,7 @@ import pytest
 
 from bridge.errors import Reason
 from bridge.ledger import pausing
+from bridge.ledger.people import Act
 from bridge.models import (
     CommentState,
     EngineChoice,
@@ -21,6 +22,7 @@ from bridge.setting_aside import Trips
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RUN = "/api/remoteaction/v2/run"
+ACT = Act(author="ann", reason="it cannot wait")
 
 
 def limit(most, kind=LimitKind.PER_HOUR, window=HOUR, layer=Layer.MAPPING):
@@ -253,3 +255,20 @@ def test_a_clock_that_was_set_back_holds_and_goes_on_when_it_is_right_again(hous
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
     assert mine.told(RunId(run)) == [CommentState.OWED, CommentState.OWED]
+
+
+def test_a_release_over_a_limit_lets_one_send_pass_and_not_the_next(house, nexthink):
+    mine = house()
+    limits = (limit(1),)
+    mine.ask(limits=limits)
+    run = mine.ask(limits=limits, devices=("WS-LAB-00006",))
+    mine.work()
+    assert mine.state(run) is RunState.HELD
+    nexthink.fault("reset_after_read", path=RUN, times=1)
+    mine.operations.release(run, act=ACT)
+    mine.work()
+    assert mine.state(run) is RunState.UNKNOWN
+    mine.operations.resolve(run, ran=False, send_again=True, attempt=1, act=ACT)
+    mine.later(minutes=5)
+    mine.work()
+    assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.OVER_LIMIT)
