@@ -155,7 +155,9 @@ class Operations:
         return new_id
 
     def release(self, run_id: RunId, *, act: Act) -> None:
-        """Queue a held run again; everything but a limit that held it is looked at again before it is sent.
+        """Queue a held run again; everything is looked at again before it is sent, but for limits.
+
+        One that a limit held passes every limit by, for this one send.
 
         Raises NotPossible for one that is not held, or that would be held again or expire: the message says
         what stands in the way.

@@ -108,9 +108,10 @@ class SettingAside:
         report = waiting.held(run.id, run.plan, ruling)
         if consequences.may_have_run(calls):
             report = comments.stopped(run.id, run.plan, calls, (report.headline, *report.advice))
-        paused = self._ledger.persist(
-            _hold, run=run, ruling=ruling, trips=self._trips, comment=self.owed(run, Occasion.HELD, 1, report)
-        )
+        # What was sent since the last hold makes this another one, with more to tell.
+        n = 1 + sum(call.intended_at is not None for call in calls)
+        comment = self.owed(run, Occasion.HELD, n, report)
+        paused = self._ledger.persist(_hold, run=run, ruling=ruling, trips=self._trips, comment=comment)
         log.warning("run.held", run=run.id, portal=run.plan.portal, reason=ruling.reason)
         if paused is not None:
             log.error("limit.tripped", run=run.id, mapping=run.mapping, scope=paused)
@@ -163,6 +164,10 @@ def _hold(tx: Tx, *, run: Run, ruling: Ruling, trips: Trips, comment: OwedCommen
     """Hold a run, and pause what a limit is about that holds one run after the other."""
     assert run.plan is not None
     assert ruling.reason is not None
+    if ruling.pause is not None and not pausing.still_standing(tx, pause=ruling.pause):
+        # Whoever lifted it since has queued what it held; this run must not be left behind.
+        working.give_back(tx, run=run, delay=timedelta(), reason=None)
+        return None
     expiry = too_old_at(run.plan)
     detail = ruling.limit.kind.value if ruling.limit else None
     if ruling.pause is not None:

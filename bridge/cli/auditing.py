@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-from bridge.cli.opening import ledger_to_read
+from bridge.cli.opening import ledger_to_read, read_settings
 from bridge.cli.options import json_option
 from bridge.cli.showing import as_json, line, moment
 from bridge.errors import NotPossible
@@ -37,8 +37,9 @@ def audit() -> None:
 @json_option
 def verify(heads: tuple[str, ...], for_programs: bool) -> None:
     """Find rows and seals of the audit that were changed, removed or put in; exit 1 where there are any."""
+    kept = read_settings().keep_audit
     with ledger_to_read() as ledger:
-        found = ledger.read(verifying.verify, heads=heads)
+        found = ledger.read(verifying.verify, heads=heads, kept=kept)
     if for_programs:
         as_json(found)
     else:

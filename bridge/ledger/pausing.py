@@ -56,6 +56,12 @@ def pause(
     return made is not None
 
 
+def still_standing(tx: Tx, *, pause: Pause) -> bool:
+    """Say whether a pause still stands, and let nobody lift it until this transaction ends."""
+    found = tx.connection.execute(tx.locking(select(pauses.c.id).where(pauses.c.id == pause.id)))
+    return found.scalar() is not None
+
+
 def lift(tx: Tx, *, scope: PauseScope, value: str, author: str, why: str) -> Pause:
     """End a pause and return it; raise NotPossible where there is none."""
     found = tx.connection.execute(

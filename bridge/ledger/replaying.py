@@ -5,14 +5,16 @@ It must not send anything, nor pass a limit, pause, approval or age by.
 
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible
 from bridge.ledger import Tx
 from bridge.ledger.accepting import NewRun, insert_run
+from bridge.ledger.attempts import may_begin
 from bridge.ledger.people import Act, find_run
 from bridge.ledger.tables import runs
 from bridge.ledger.waking import ring
+from bridge.ledger.working import calls_of
 from bridge.models import Mode, Plan, RunId, RunState
 
 # Ended for good: what is unknown is resolved first, and what was only recorded was never to be sent.
@@ -53,6 +55,9 @@ def replay(tx: Tx, *, run: RunId, new_id: RunId, plan: Plan, act: Act) -> None:
     )
     if not insert_run(tx, seen.delivery, new, replay_of=run):
         raise NotPossible(f"another run of {seen.ticket.key} is being replayed now (try again)")
+    # What was called unknown may still arrive; nothing is sent beside it (S4).
+    begins = may_begin(tx, calls_of(tx, run=run))
+    tx.connection.execute(update(runs).where(runs.c.id == new_id).values(due_at=begins))
     why, by = act.reason, act.author
     tx.note(run=run, event="replayed", by=by, detail=f"as {new_id}: {why}", evidence={"as": new_id})
     tx.note(run=new_id, event=RunState.QUEUED, by=by, detail=f"replay of {run}: {why}", evidence={"of": run})

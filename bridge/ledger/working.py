@@ -215,7 +215,9 @@ def wake(tx: Tx, *, run: Run) -> bool:
 def look_later(tx: Tx, *, run: Run, at: datetime) -> None:
     """Look at a held run again at a time."""
     tx.connection.execute(
-        update(runs).where(runs.c.id == run.id, runs.c.state == RunState.HELD).values(due_at=at)
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.state == RunState.HELD, runs.c.reason == run.reason)
+        .values(due_at=at)
     )
 
 
@@ -223,7 +225,11 @@ def approved(tx: Tx, *, run: Run, by: str, detail: str, comment: OwedComment) ->
     """Queue a held run that was approved, and owe the comment that says so."""
     moved = tx.connection.execute(
         update(runs)
-        .where(runs.c.id == run.id, runs.c.state == RunState.HELD)
+        .where(
+            runs.c.id == run.id,
+            runs.c.state == RunState.HELD,
+            runs.c.reason == Reason.AWAITING_APPROVAL,
+        )
         .values(state=RunState.QUEUED, reason=None, due_at=tx.now, tries=0)
         .returning(runs.c.id)
     ).scalar()

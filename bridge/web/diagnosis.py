@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from bridge.ledger.in_force import MAPPING_SET_FACT
 from bridge.ledger.queries import Figures, Total
-from bridge.models import CallState, CommentState, Pause, RunState
+from bridge.models import CallState, CommentState, Pause, PauseScope, RunState
 from bridge.vitals import COMMITTED_WITHIN, Snapshot
 from bridge.watching import REFUSED_FACT
 
@@ -201,10 +201,16 @@ def _portals(figures: Figures) -> Iterator[Check]:
             name="pauses",
             status=Health.WARN,
             value=pause.reason,
-            component=f"{pause.scope}:{pause.value}".rstrip(":"),
+            component=_paused(pause),
             at=pause.at,
             output=f"nothing of it is sent until {_end(pause)} (see `bridge pauses`)",
         )
+
+
+def _paused(pause: Pause) -> str:
+    """Return what a pause stops; a pattern of device names is for `bridge pauses` only."""
+    value = "" if pause.scope is PauseScope.DEVICES else pause.value
+    return f"{pause.scope}:{value}".rstrip(":")
 
 
 def _sources(figures: Figures) -> Iterator[Check]:

@@ -210,6 +210,25 @@ def test_a_purge_that_was_made_to_look_longer_is_found(ledger, work, clock):
     assert [fault.segment for fault in ledger.read(verifying.verify).faults] == [2]
 
 
+def test_a_purge_that_was_made_up_is_found_by_the_age_of_what_is_gone(ledger, work, clock):
+    """Who may write to the database can also write the row that tells of a purge."""
+    sealing = Sealing(ledger=ledger)
+    work("r1")
+    sealing.catch_up()
+    (head,) = ledger.read(lambda tx: tx.connection.execute(select(seals.c.chain)).scalars().all())
+
+    def make_up(tx):
+        tx.connection.execute(audit.delete())
+        tx.connection.execute(update(seals).values(purged_at=clock.now))
+        tx.audit(verifying.PURGED, about="audit", detail={"through": 1})
+
+    ledger.write(make_up)
+    sealing.catch_up()
+    clock.move(days=30)
+    found = ledger.read(verifying.verify, heads=(head,), kept=timedelta(days=400))
+    assert [fault.segment for fault in found.faults] == [1]
+
+
 def test_one_worker_a_day_begins_a_pass(ledger, clock):
     day = timedelta(days=1)
     assert [ledger.write(retention.begin_pass, every=day) for _ in range(2)] == [True, False]

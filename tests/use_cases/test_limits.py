@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import pausing
+from bridge.ledger import pausing, sending
 from bridge.ledger.people import Act
 from bridge.models import (
     CommentState,
@@ -272,3 +272,32 @@ def test_a_release_over_a_limit_lets_one_send_pass_and_not_the_next(house, nexth
     mine.later(minutes=5)
     mine.work()
     assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.OVER_LIMIT)
+
+
+def test_a_pause_that_was_lifted_meanwhile_holds_nothing(house):
+    """The pause is seen in one transaction and the run held in another; who lifts it comes in between."""
+    mine = house()
+    pause(mine, PauseScope.MAPPING, "office")
+    run = mine.ask()
+    (claimed,) = mine.claim()
+    calls, ruling = mine.ledger.read(sending.first_look, run=claimed, engine_names=())
+    mine.operations.resume(PauseScope.MAPPING, "office", act=ACT)
+    mine.aside.hold(claimed, ruling, calls)
+    assert mine.state(run) is RunState.QUEUED
+    mine.work()
+    assert mine.state(run) is RunState.ANSWERED
+    assert mine.occasions(run) == ["answered"]
+
+
+def test_a_run_that_is_held_again_after_a_part_was_sent_tells_that_too(house, nexthink):
+    mine = house(PORTALS__MAIN__MAX_DEVICES_PER_CALL="1")
+    pause(mine, PauseScope.MAPPING, "office")
+    run = mine.ask(devices=("WS-LAB-00001", "WS-LAB-00002"))
+    mine.work()
+    mine.operations.resume(PauseScope.MAPPING, "office", act=ACT)
+    nexthink.fault("status", status=401, path=RUN, skip=1)
+    mine.work()
+    mine.work()
+    assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.PORTAL_PAUSED)
+    assert mine.occasions(run) == ["held", "held"]
+    assert "engine-" in mine.story(run).comments[1].owed.text

@@ -247,4 +247,8 @@ def test_an_unknown_run_is_replayed_only_after_it_was_resolved(house, nexthink):
     mine.operations.resolve(run, ran=False, send_again=False, attempt=1, act=ACT)
     again = mine.operations.replay(run, act=ACT)
     mine.work()
+    # The lost request may still arrive until its latest end (S4).
+    assert mine.state(again) is RunState.QUEUED
+    mine.later(minutes=5)
+    mine.work()
     assert mine.state(again) is RunState.ANSWERED

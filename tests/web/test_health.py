@@ -204,3 +204,11 @@ def test_health_lists_what_happened_in_the_health_format(
     assert checks["queue:comments"][0]["observedValue"] == 1
     assert checks["webhooks:refused"][0]["componentId"] == "jira"
     assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_pattern_of_device_names_is_not_told_to_whoever_asks_for_health() -> None:
+    snapshot = Snapshot(
+        figures=figures(pauses=(paused("devices", "WS-BOARD-.*", Reason.BY_OPERATOR),)), workers=1, age=0.5
+    )
+    checks = diagnose(snapshot, commit_age=1.0, has_mapping_set=True)
+    assert [check.component for check in checks if check.name == "pauses"] == ["devices"]
