@@ -4,6 +4,7 @@ It must not take anybody's word for who they are: approvers come from a personal
 system's own history, read with our credentials.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,7 +43,7 @@ HASH_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Decision:
+class Decision:
     """What the ticket says: approved or declined, by whom."""
 
     state: ApprovalState
@@ -134,7 +135,7 @@ class Approving:
 
     # ── what the ticket says ──
 
-    def _in_ticket(self, run: Run, plan: Plan, approval: Approval) -> _Decision | None:
+    def _in_ticket(self, run: Run, plan: Plan, approval: Approval) -> Decision | None:
         rule = plan.approval
         assert rule is not None
         if rule.field is None and not rule.system:
@@ -143,28 +144,29 @@ class Approving:
         if isinstance(fetched, NotRead):
             log.warning("approval.not_read", run=run.id, reason=fetched.reason)
             return None
-        decision = _by_field(rule, approval, fetched) if rule.field else None
-        if decision is None and rule.system:
-            decision = self._by_system(run, approval)
-        if decision is None or decision.state is ApprovalState.DECLINED:
-            return decision
-        why_not = self._why_not(run, plan, rule, decision.by, fetched)
-        if why_not is not None:
+        decisions = by_field(rule, approval, fetched) if rule.field else ()
+        if not decisions and rule.system:
+            decisions = self._by_system(run, approval)
+        for decision in decisions:
+            if decision.state is ApprovalState.DECLINED:
+                return decision
+            if self._why_not(run, plan, rule, decision.by, fetched) is None:
+                return decision
             log.warning("approval.not_taken", run=run.id, mapping=run.mapping)
-            return None
-        return decision
+        return None
 
-    def _by_system(self, run: Run, approval: Approval) -> _Decision | None:
+    def _by_system(self, run: Run, approval: Approval) -> tuple[Decision, ...]:
+        """Return what was decided, the newest first: one who may not approve keeps nobody else from it."""
         found = self._fetching.approvals(run.ticket)
         if isinstance(found, NotRead):
             log.warning("approval.not_read", run=run.id, reason=found.reason)
-            return None
+            return ()
         # What was decided before this plan was shown is not about this plan.
         final = [each for each in found if each.final and each.at and each.at > approval.asked_at]
         declined = [each for each in final if each.state is ApprovalState.DECLINED]
         approved = [each for each in final if each.state is ApprovalState.APPROVED]
-        newest = max(declined or approved, key=lambda each: each.at or approval.asked_at, default=None)
-        return None if newest is None else _Decision(state=newest.state, by=newest.by)
+        newest = sorted(declined or approved, key=lambda each: each.at or approval.asked_at, reverse=True)
+        return tuple(Decision(state=each.state, by=each.by) for each in newest)
 
     # ── who may ──
 
@@ -173,10 +175,15 @@ class Approving:
     ) -> str | None:
         """Say why a person may not approve; None where they may (L3)."""
         barred = _barred(plan, rule, fetched)
+        account = self._accounts().get(run.ticket.source)
         if not person.identifiers:
             return "nothing identifies them"
-        if not any(who.identifiers for who in barred):
+        if not any(who.identifiers for who in barred) or Person() in plan.requesters:
             return "the ticket does not say who asked, so nobody can be told apart from them"
+        if account is None or not account.identifiers:
+            return "the bridge's own account is not known yet, and it approves nothing"
+        if _same(person, account):
+            return "the bridge's own account approves nothing"
         if any(_same(person, who) for who in barred):
             return "whoever asked for it, or is barred by the mapping, cannot approve it"
         if not _tellable(person, barred):
@@ -184,9 +191,11 @@ class Approving:
                 "they have no identity of the kind by which the ticket knows who asked, so it cannot be told "
                 "that they are somebody else (for a token: have one made with more of their identities)"
             )
-        account = self._accounts().get(run.ticket.source)
-        if account is not None and _same(person, account):
-            return "the bridge's own account approves nothing"
+        if not _tellable(person, (account,)):
+            return (
+                "they have no identity of the kind by which the bridge's own account is known, so it cannot be "
+                "told that they are somebody else"
+            )
         if rule.by_group is None:
             return None
         groups = self._fetching.groups(run.ticket.source, person)
@@ -195,20 +204,25 @@ class Approving:
         return None if rule.by_group in groups else f"they are not in the group {rule.by_group}"
 
 
-def _by_field(rule: ApprovalRule, approval: Approval, fetched: FetchedTicket) -> _Decision | None:
-    """Return who set the field to what approves, if that was its last change and came after the question."""
+def by_field(rule: ApprovalRule, approval: Approval, fetched: FetchedTicket) -> tuple[Decision, ...]:
+    """Return who set the field to what approves, if that was its last change and came after the question.
+
+    Of changes at the same time (ServiceNow tells it to the second) it is not known which was the last: all
+    of them have to approve.
+    """
     changes = [
         (entry.at, entry.actor, change.after)
         for entry in fetched.history
         for change in entry.changes
         if change.name == rule.field
     ]
-    if not changes:
-        return None
-    at, actor, value = max(changes, key=lambda each: each[0])
-    if value != rule.becomes or at <= approval.asked_at:
-        return None
-    return _Decision(state=ApprovalState.APPROVED, by=actor)
+    last = max((at for at, _, _ in changes), default=approval.asked_at)
+    if last <= approval.asked_at:
+        return ()
+    at_last = [(actor, after) for at, actor, after in changes if at == last]
+    if any(after != rule.becomes for _, after in at_last):
+        return ()
+    return tuple(Decision(state=ApprovalState.APPROVED, by=actor) for actor, _ in at_last)
 
 
 def _barred(plan: Plan, rule: ApprovalRule, fetched: FetchedTicket) -> tuple[Person, ...]:
@@ -230,12 +244,15 @@ def _comparable(one: Person, other: Person) -> bool:
 
 
 def _same(one: Person, other: Person) -> bool:
-    """Say whether two persons share an identifier; case makes no difference."""
+    """Say whether two persons share an identifier, in whatever spelling of case, width and outer spaces."""
     return bool(_folded(one.identifiers) & _folded(other.identifiers))
 
 
 def _folded(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(text.casefold() for text in texts)
+    return frozenset(
+        unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
+        for text in texts
+    )
 
 
 def _named(person: Person) -> str:

@@ -549,7 +549,8 @@ class Plan:
     `devices` are names or UIDs as the ticket gave them, unique and in order; `by` says which. `engines` are
     names or UIDs when `engine_choice` is NAMED, else empty. `params` are in the catalogue's order.
     `max_devices` is the tightest of catalogue, mapping and bridge; `limits` are those of every layer, and
-    each holds. `requesters` are the ticket's person and whoever made the change: they may not approve.
+    each holds. `requesters` are the ticket's person and whoever made the change: they may not approve. An
+    empty Person among them is somebody of whom nothing is known, and then nobody may.
     `user` bounds the devices to those of one account. What has a default was added after the first release,
     so that plans which wait in a ledger can still be read.
     """

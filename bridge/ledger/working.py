@@ -213,7 +213,7 @@ def wake(tx: Tx, *, run: Run) -> bool:
 
 
 def look_later(tx: Tx, *, run: Run, at: datetime) -> None:
-    """Look at a held run again at a time."""
+    """Look at a held run again at a time, unless it is held for something else by now."""
     tx.connection.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.state == RunState.HELD, runs.c.reason == run.reason)
@@ -234,7 +234,7 @@ def approved(tx: Tx, *, run: Run, by: str, detail: str, comment: OwedComment) ->
         .returning(runs.c.id)
     ).scalar()
     if moved is None:
-        raise LostOwnership(f"run {run.id} is not held any more")
+        raise LostOwnership(f"run {run.id} does not wait for approval any more")
     tx.note(run=run.id, event="approved", by=by, detail=detail)
     owe(tx, run=run.id, ticket=run.ticket, comment=comment)
 

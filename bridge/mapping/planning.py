@@ -132,9 +132,13 @@ def _portal(rule: MappingRule, view: View) -> PortalName | Problem:
 
 
 def _requesters(event: TicketEvent) -> tuple[Person, ...]:
-    """Return who asked, as far as the event says: the ticket's person and whoever made the change (L3)."""
-    known = (event.ticket.person, event.actor)
-    return tuple(dict.fromkeys(person for person in known if person is not None and person != Person()))
+    """Return who asked: the ticket's person and whoever made the change (L3).
+
+    Where it is not known who made it, that is somebody without a name, from whom nobody can be told apart;
+    where the ticket system names nobody for it, an app did.
+    """
+    known = [person for person in (event.ticket.person, event.actor) if person and person != Person()]
+    return tuple(dict.fromkeys(known if event.actor is not None else [*known, Person()]))
 
 
 def _user(rule: MappingRule, view: View) -> DeviceUser | Problem | None:

@@ -211,7 +211,14 @@ def test_l3_a_plan_names_who_asked_for_it(load_texts: Load, event: MakeEvent, ma
     loaded = load_texts(mapping)
     assert plan_of(loaded, event(person=ADA, actor=BO)).requesters == (ADA, BO)
     assert plan_of(loaded, event(person=ADA, actor=ADA)).requesters == (ADA,)
-    assert plan_of(loaded, event(person=Person(), actor=None)).requesters == ()
+    assert plan_of(loaded, event(person=ADA, actor=Person())).requesters == (ADA,)
+
+
+def test_l3_whoever_made_the_change_is_somebody_where_it_is_not_known_who(
+    load_texts: Load, event: MakeEvent, mapping: str
+) -> None:
+    loaded = load_texts(mapping)
+    assert plan_of(loaded, event(person=ADA, actor=None)).requesters == (ADA, Person())
 
 
 # ── whose device ─────────────────────────────────────────────────────────────────────────────────────────

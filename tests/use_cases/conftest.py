@@ -171,6 +171,12 @@ class House:
     tickets: Callable[[str], TicketRef]
     trips: Trips = MANY_TRIPS
     mapping_set: MappingSet | None = None
+    accounts: dict[SourceName, Person] = field(
+        default_factory=lambda: {
+            SourceName("jira"): Person(id="712020:bridge"),
+            SourceName("servicenow"): Person(id="b" * 32, login=known.SERVICENOW_USERNAME),
+        }
+    )
     noted: list[tuple[PortalName, CallResult]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -180,7 +186,7 @@ class House:
         self.fetching = Fetching(connections=lambda: self.connections)
         self.aside = SettingAside(ledger=self.ledger, connections=lambda: self.connections, trips=self.trips)
         self.approving = Approving(
-            ledger=self.ledger, fetching=self.fetching, accounts=dict, aside=self.aside
+            ledger=self.ledger, fetching=self.fetching, accounts=lambda: self.accounts, aside=self.aside
         )
         self.keeping = Keeping(ledger=self.ledger, approving=self.approving, aside=self.aside)
         self.acting = Acting(

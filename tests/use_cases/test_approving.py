@@ -1,10 +1,12 @@
 """Rule L3: what needs approval is sent only if somebody else approved exactly this, lately, and is known."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bridge.approving import by_field
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import approvals, people
 from bridge.ledger.people import Act
@@ -13,8 +15,10 @@ from bridge.mapping.language import MappingTexts
 from bridge.mapping.reading import LoadContext
 from bridge.models import (
     ApprovalRule,
+    Change,
     DeviceKey,
     EngineChoice,
+    HistoryEntry,
     Person,
     PortalName,
     RunState,
@@ -204,6 +208,56 @@ def test_a_change_that_cannot_be_read_is_asked_for_again(office, jira):
     assert looked(office, run) is RunState.ANSWERED
 
 
+US = {"accountId": "712020:bridge", "displayName": "Bridge", "active": True}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {SourceName("jira"): Person(login="bridge.svc")}, {SourceName("jira"): Person(name="Bridge")}],
+    ids=("not known", "by another kind of identity", "by its name alone"),
+)
+def test_l3_our_own_account_does_not_approve_whatever_is_known_of_it(office, jira, nexthink, known):
+    office.accounts = known
+    run = office.ask_for()
+    change(jira, actor=US)
+    assert looked(office, run) is RunState.HELD
+    with pytest.raises(NotPossible, match="the bridge's own account"):
+        decide(office, run, person=Person(id=US["accountId"]))
+    assert sent(nexthink) == []
+
+
+def test_l3_where_it_is_not_known_who_made_the_change_nobody_can_be_told_apart(office, jira, nexthink):
+    run = office.ask_for(requesters=(ASKER, Person()))
+    change(jira)
+    assert looked(office, run) is RunState.HELD
+    with pytest.raises(NotPossible, match="does not say who asked"):
+        decide(office, run)
+    assert sent(nexthink) == []
+
+
+def test_l3_of_two_changes_at_the_same_time_none_is_taken_for_the_last(office):
+    run = office.ask_for()
+    approval = office.ledger.read(approvals.approval_of, run=run)
+    ticket = office.story(run).run.ticket
+    fetched = office.fetching.ticket(ticket, approval.asked_at)
+    at = approval.asked_at + timedelta(seconds=1)
+    rule = office.story(run).run.plan.approval
+
+    def entry(after, seconds=0):
+        changes = (Change(name="status", before="Waiting", after=after),)
+        later = at + timedelta(seconds=seconds)
+        return HistoryEntry(key=after, at=later, actor=Person(id=ANN["accountId"]), changes=changes)
+
+    def decided(*history):
+        return by_field(rule, approval, replace(fetched, history=history))
+
+    assert decided(entry("Approved"), entry("Waiting")) == ()
+    assert decided(entry("Waiting"), entry("Approved")) == ()
+    assert [each.by.id for each in decided(entry("Waiting"), entry("Approved", seconds=1))] == [
+        ANN["accountId"]
+    ]
+
+
 # ── the service desk's own approvals ─────────────────────────────────────────────────────────────────────
 
 
@@ -219,6 +273,16 @@ def test_l3_the_ticket_systems_own_approval_decides(office, jira, decision, stat
     jira.call("POST", f"approvals/{asked['id']}", order)
     office.later(minutes=1)
     assert looked(office, run) is state
+
+
+def test_l3_one_approver_who_may_not_keeps_nobody_else_from_approving(office, jira, nexthink):
+    run = office.ask_for(field=None, becomes=None, system=True)
+    for who in (ANN, REQUESTER):
+        asked = jira.call("POST", "approvals", {"key": "SUP-900", "approvers": [who]})
+        order = {"approver": who["accountId"], "decision": "approved"}
+        jira.call("POST", f"approvals/{asked['id']}", order)
+    assert looked(office, run) is RunState.ANSWERED
+    assert len(sent(nexthink)) == 1
 
 
 # ── by a person at the bridge ────────────────────────────────────────────────────────────────────────────
@@ -243,10 +307,11 @@ def test_l3_a_person_with_a_token_approves(office, nexthink):
     assert len(sent(nexthink)) == 1
 
 
-def test_l3_the_requester_cannot_approve_in_whatever_spelling(office):
+@pytest.mark.parametrize("spelling", ["ada@example.COM", " ada@example.com ", "\uff41da@example.com"])
+def test_l3_the_requester_cannot_approve_in_whatever_spelling(office, spelling):
     run = office.ask_for(requesters=(Person(email="Ada@Example.com"),))
     with pytest.raises(NotPossible, match="whoever asked"):
-        decide(office, run, person=Person(email="ada@example.COM"))
+        decide(office, run, person=Person(email=spelling))
     with pytest.raises(NotPossible, match="nothing identifies"):
         decide(office, run, person=Person(name="Ann"))
 
