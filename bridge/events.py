@@ -28,7 +28,7 @@ def happened(
     found = list(_told(fetched, since))
     untouched = fetched.created_at is not None and fetched.updated_at == fetched.created_at
     if not found or (not keeps_history and not untouched):
-        found.append(_update(fetched, since, rung_at))
+        found.append(_update(fetched, rung_at))
     capped = [_at_most(event, read_at) for event in found]
     return tuple(sorted(capped, key=lambda event: event.occurred_at or read_at))
 
@@ -65,14 +65,15 @@ def _told(fetched: FetchedTicket, since: datetime) -> Iterator[TicketEvent]:
             yield _event(fetched, EventKind.COMMENTED, f"comment:{comment}", at, author)
 
 
-def _update(fetched: FetchedTicket, since: datetime, rung_at: datetime) -> TicketEvent:
+def _update(fetched: FetchedTicket, rung_at: datetime) -> TicketEvent:
     """Return that the ticket changed somehow; nothing names the change.
 
-    Who changed the ticket last is taken for who rang only where that fits the time: later, our own comment
-    may have followed the change of another, which must not be ignored as ours.
+    Who changed the ticket last is taken for who rang, however long ago: a ring may be late, and a late one
+    for our own change must start nothing. Only after the ring our own comment may have followed the change
+    of another, which must not be ignored as ours.
     """
     at = fetched.updated_at
-    fits = at is not None and since <= at <= rung_at
+    fits = at is not None and at <= rung_at
     return _event(fetched, EventKind.UPDATED, None, at, fetched.updated_by if fits else None)
 
 

@@ -362,10 +362,26 @@ def test_groups_are_told_by_identifier_or_user_name(servicenow_at: ServiceNowAt)
     assert desk.read(desk.system.fetch_groups(Person(login="bo.agent"))) == ()
 
 
-def test_a_user_name_cannot_widen_the_question(servicenow_at: ServiceNowAt) -> None:
+@pytest.mark.parametrize(
+    "login", ["x^ORuser.user_name=ada", "javascript:gs.getUserName()", " JavaScript:gs.x()", "bo,ada"]
+)
+def test_a_user_name_cannot_widen_the_question(servicenow_at: ServiceNowAt, login: str) -> None:
     desk = servicenow_at()
     desk.control.call("PUT", "people", {"user_name": "ada", "groups": ["Everyone"]})
-    assert isinstance(desk.read(desk.system.fetch_groups(Person(login="x^ORuser.user_name=ada"))), NotRead)
+    before = len(desk.control.requests())
+    assert isinstance(desk.read(desk.system.fetch_groups(Person(login=login))), NotRead)
+    assert len(desk.control.requests()) == before
+
+
+def test_a_user_name_that_is_a_script_is_never_asked_for(
+    servicenow_at: ServiceNowAt, since: datetime
+) -> None:
+    desk = servicenow_at(history="sys_audit")
+    script = "javascript:gs.getUserName()"
+    work(desk, by=script)
+    told = desk.read(desk.system.fetch_ticket(desk.ticket, since))
+    assert told.history[0].actor == Person(login=script)
+    assert not any("javascript" in seen["path"] for seen in desk.control.requests())
 
 
 @pytest.fixture

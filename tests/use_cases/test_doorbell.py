@@ -10,7 +10,10 @@ import pytest
 
 from bridge.errors import Reason
 from bridge.ledger import pending, queries
-from bridge.models import DeliveryState, RunState, SourceName
+from bridge.mapping import language
+from bridge.mapping.language import MappingSet, MappingTexts
+from bridge.mapping.reading import LoadContext
+from bridge.models import DeliveryState, PortalName, RunState, SourceKind, SourceName
 from bridge.sandbox.scenario import jira_fields
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +116,38 @@ def test_a2_looking_again_is_harmless_since_a_change_has_its_one_run(ringing, is
     assert {finding["run"] for line in lines for finding in line.findings if finding["run"]} == {
         run.id for run in ringing.runs()
     }
+
+
+@pytest.mark.parametrize("seconds_ago", [120, 900])
+def test_a3_a_ring_for_our_own_change_starts_nothing_however_late_it_comes(ringing, issue, jira, seconds_ago):
+    ringing.mapping_set = _by_state_alone()
+    ours = {"accountId": ringing.accounts[SourceName("jira")].id, "displayName": "Bridge", "active": True}
+    about = issue()
+    approve(jira, seconds_ago=seconds_ago, actor=ours)
+    ringing.send(ring(about))
+    settle(ringing)
+    assert [line.reason for line in ringing.deliveries()] == [Reason.OWN_CHANGE]
+    # The same state, but somebody else was the last who changed it.
+    approve(jira, seconds_ago=seconds_ago - 60)
+    ringing.send(ring(about))
+    settle(ringing)
+    assert len(ringing.runs()) == 1
+
+
+def _by_state_alone() -> MappingSet:
+    """Load the shipped mapping for Jira, asking only what the ticket is like, not what changed."""
+    catalogue, office = (
+        (ROOT / "mappings" / name).read_text() for name in ("actions.yaml", "jira-office-repair.yaml")
+    )
+    office = office.partition("\ntests:")[0].replace("repeat: per_change", "repeat: never")
+    office = office.replace("      - field: change.status.to\n        equals: Approved\n", "")
+    texts = MappingTexts(catalogue=("actions.yaml", catalogue), mappings=(("office.yaml", office),))
+    context = LoadContext(
+        sources={SourceName("jira"): SourceKind.JIRA}, portals=(PortalName("main"),), max_devices=25
+    )
+    loaded = language.load(texts, context)
+    assert isinstance(loaded, MappingSet)
+    return loaded
 
 
 def test_a1_the_same_bytes_a_second_time_are_another_ring_and_lead_to_another_look(ringing, issue, jira):

@@ -132,6 +132,7 @@ def _ticket(
         created_at=moment_of_text(issue.fields.get("created")),
         created_by=person(issue.fields.get("creator")),
         updated_at=moment_of_text(issue.fields.get("updated")),
+        updated_by=_newest_author(issue, history, written),
         history=tuple(
             sorted(
                 {entry.key: entry for entry in history if entry and entry.at >= since}.values(),
@@ -145,6 +146,19 @@ def _ticket(
         ),
         roles=(("person", reporter), ("reporter", reporter), ("assignee", assignee)),
     )
+
+
+def _newest_author(
+    issue: Issue,
+    history: list[HistoryEntry | None],
+    written: list[tuple[str, Person, datetime] | None],
+) -> Person | None:
+    """Return who made the newest change or comment, the creator where there is none; the issue names nobody."""
+    made = [(entry.at, entry.actor) for entry in history if entry]
+    made += [(at, author) for _, author, at in (row for row in written if row)]
+    if not made:
+        return person(issue.fields.get("creator"))
+    return max(made, key=lambda each: each[0])[1]
 
 
 def _entry(change: dict[str, Json]) -> HistoryEntry | None:

@@ -6,8 +6,6 @@ It must not decide whether an approval counts; that is a rule of the mapping.
 from collections.abc import Generator
 from typing import Final
 
-import re2
-
 from bridge.models import (
     ApprovalState,
     HttpRequest,
@@ -21,11 +19,10 @@ from bridge.models import (
 from bridge.ticketing import Conversation, answers
 from bridge.ticketing.payloads import text
 from bridge.ticketing.servicenow.config import ServiceNowConfig
-from bridge.ticketing.servicenow.record import is_sys_id, moment
+from bridge.ticketing.servicenow.record import can_be_asked_for, is_sys_id, moment
 from bridge.ticketing.servicenow.table_api import not_read, request, rows, sys_id
 
 _MOST: Final = 1_000
-_LOGIN: Final = r"[^\^\x00-\x1f]{1,100}"  # a caret would start a second condition
 _OVERALL: Final = "sysapproval.approval"
 _DECIDED: Final = {"approved": ApprovalState.APPROVED, "rejected": ApprovalState.DECLINED}
 
@@ -36,7 +33,7 @@ def fetch_groups(config: ServiceNowConfig, who: Person) -> Conversation[tuple[st
     """Ask for a person's groups, by sys_id or by user name; those that we may not see are not among them."""
     if who.id is not None and is_sys_id(who.id):
         column, wanted = "user", who.id
-    elif who.login is not None and re2.fullmatch(_LOGIN, who.login):
+    elif who.login is not None and can_be_asked_for(who.login):
         column, wanted = "user.user_name", who.login
     else:
         return answers.nobody()

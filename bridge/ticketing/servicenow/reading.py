@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-import re2
-
 from bridge.errors import Reason
 from bridge.models import FetchedTicket, Json, NotRead, Person, TicketRef
 from bridge.ticketing import Conversation, answers
@@ -19,6 +17,7 @@ from bridge.ticketing.servicenow.config import ServiceNowConfig
 from bridge.ticketing.servicenow.record import (
     NO_CELL,
     Cell,
+    can_be_asked_for,
     cell,
     fields,
     for_whom,
@@ -47,8 +46,6 @@ _DOTTED: Final = (
 _JOURNALS: Final = ("comments", "work_notes", "comments_and_work_notes", "approval_history")
 _REQUEST_ITEMS: Final = "sc_req_item"
 _MOST_VARIABLES: Final = 500
-# A caret would start a second condition, a comma a second name.
-_LOGIN: Final = r"[^\^,\x00-\x1f]{1,100}"
 
 _Columns = dict[str, Json]
 
@@ -174,7 +171,7 @@ def _notes(
 
 def _users(config: ServiceNowConfig, logins: list[str]) -> Conversation[Mapping[str, Person]]:
     """Ask who the people behind user names are; whoever is not shown is known by the name alone."""
-    asked = [login for login in logins if re2.fullmatch(_LOGIN, login)]
+    asked = [login for login in logins if can_be_asked_for(login)]
     if not asked:
         return {}
     query = {
