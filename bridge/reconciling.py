@@ -103,30 +103,40 @@ class Reconciling:
                 # Of more than that in one moment the rest is passed over rather than asked for for ever.
                 return changed.at if changed.at > since else since + timedelta(seconds=1)
             if began - changed.at >= UNDER_WAY:
-                self._look_at(changed, since)
+                self._guarded(changed, since)
         return max(since, began - MARGIN)
 
+    def _guarded(self, changed: ChangedTicket, since: datetime) -> None:
+        try:
+            self._look_at(changed, since)
+        except BridgeError:
+            raise
+        except Exception:
+            # One ticket that cannot be judged must not keep all that changed after it waiting.
+            log.exception("reconciling.ticket_failed", source=changed.ref.source)
+            self._wait(changed)
+
     def _look_at(self, changed: ChangedTicket, since: datetime) -> None:
-        delivery_id = DeliveryId(f"d{self._new_id()}")
         fetched = self._fetching.ticket(changed.ref, since)
         now = self._clock()
         if isinstance(fetched, NotRead):
             if not fetched.gone:
-                # It is tried again as one that rang when it changed.
-                missed = _missed(changed, received_at=min(changed.at, now), payload=None)
-                self._ledger.write(
-                    accepting.accept,
-                    delivery_id=delivery_id,
-                    delivery=missed,
-                    verdict=None,
-                    ticket=changed.ref,
-                )
+                self._wait(changed)
             return
-        self._take_in(delivery_id, _missed(changed, received_at=now, payload=fetched.payload), fetched, since)
+        self._take_in(_missed(changed, received_at=now, payload=fetched.payload), fetched, since)
 
-    def _take_in(
-        self, delivery_id: DeliveryId, delivery: Delivery, fetched: FetchedTicket, since: datetime
-    ) -> None:
+    def _wait(self, changed: ChangedTicket) -> None:
+        """Have a ticket tried again as one that rang when it changed."""
+        self._ledger.write(
+            accepting.accept,
+            delivery_id=DeliveryId(f"d{self._new_id()}"),
+            delivery=_missed(changed, received_at=min(changed.at, self._clock()), payload=None),
+            verdict=None,
+            ticket=changed.ref,
+        )
+
+    def _take_in(self, delivery: Delivery, fetched: FetchedTicket, since: datetime) -> None:
+        delivery_id = DeliveryId(f"d{self._new_id()}")
         verdict = self._judging.of_ticket(
             delivery_id, delivery, fetched, since=since, read_at=delivery.received_at
         )

@@ -4,6 +4,7 @@ It must not decide when to try again; that is the outbox's business, which gets 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -19,14 +20,32 @@ StatusTable: TypeAlias = Mapping[int, tuple[PostFailure, Reason]]
 NOTHING_TO_DO: Final = "nothing to do"
 
 _DETAIL_LENGTH: Final = 300
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_json(response: HttpResponse) -> Json:
-    """Return the JSON of an answer, or None where it has none."""
+    """Return the JSON of an answer in UTF-8, or None where it has none.
+
+    A NUL and half of a surrogate pair, which no ledger can hold, come back as the replacement character: what
+    anybody may type into one ticket must not make the reading of all others fail.
+    """
+    text = response.body.decode("utf-8-sig", "replace")
     try:
-        return json.loads(response.body)
+        value: Json = json.loads(text)
+        # Only an escape can bring such a character in.
+        return _storable(value) if "\\u" in text else value
     except (ValueError, RecursionError):
         return None
+
+
+def _storable(value: Json) -> Json:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {_UNSTORABLE.sub("\ufffd", name): _storable(each) for name, each in value.items()}
+    return value
 
 
 def refusal(response: HttpResponse, table: StatusTable, message: str | None) -> NotPosted:

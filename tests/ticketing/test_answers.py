@@ -1,10 +1,27 @@
 """What a bad answer says about waiting."""
 
+import json
+
 import pytest
 
 from bridge.errors import Reason
 from bridge.models import HttpResponse, PostFailure
 from bridge.ticketing.answers import read_json, refusal
+
+
+@pytest.mark.parametrize("bad", [rb"\u0000", rb"\ud83d", b"\xed\xa0\xbd"])
+def test_what_no_ledger_can_hold_is_replaced_in_names_and_values_at_any_depth(bad: bytes) -> None:
+    read = read_json(
+        HttpResponse(
+            status=200, body=b'{"a%s": ["b%s", {"c": "%s"}], "d": "\\ud83d\\ude00"}' % (bad, bad, bad)
+        )
+    )
+    text = json.dumps(read, ensure_ascii=False)
+    text.encode()
+    assert "\\u" not in text
+    assert text.count("\ufffd") >= 3
+    assert "\U0001f600" in text
+
 
 DATE = ("date", "Thu, 28 May 2026 20:00:00 GMT")
 
