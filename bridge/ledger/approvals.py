@@ -14,6 +14,8 @@ from bridge.ledger.codec import PARTS, to_text
 from bridge.ledger.tables import approvals, is_in, runs
 from bridge.models import Approval, ApprovalState, Part, RunId, RunState, TicketRef
 
+# Built once: it runs before every intent.
+_OF_RUN: Final = select(approvals).where(approvals.c.run == bindparam("of_run"))
 # Built once: it runs for every ticket that a webhook is about.
 _NUDGE: Final = update(runs).where(
     runs.c.source == bindparam("of_source"),
@@ -42,7 +44,7 @@ def ask(tx: Tx, *, run: RunId, plan_hash: str, parts: tuple[Part, ...], expires_
 
 def approval_of(tx: Tx, *, run: RunId) -> Approval | None:
     """Return what was asked for a run and decided; None where nothing was."""
-    row = tx.connection.execute(select(approvals).where(approvals.c.run == run)).mappings().first()
+    row = tx.connection.execute(_OF_RUN, {"of_run": run}).mappings().first()
     return None if row is None else _approval(row)
 
 

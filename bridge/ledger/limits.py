@@ -4,11 +4,12 @@ It must not say what follows from a count; the policy does. An intent counts, on
 gives back, and every read is bounded by the limit itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.errors import Reason
 from bridge.ledger import Tx, pausing
@@ -28,6 +29,66 @@ from bridge.policy import Spent
 
 # Every run counts for the bridge's own limits, so there is one scope that all admissions touch.
 _SCOPE: Final = "limits"
+
+
+def _counted(table: Any, layer: Layer) -> tuple[ColumnElement[bool], ...]:
+    """Say whose runs a limit counts: a layer's own, and never the run that asks."""
+    others = table.c.run != bindparam("own") if table is device_uses else table.c.id != bindparam("own")
+    if layer is Layer.MAPPING:
+        return others, table.c.mapping == bindparam("mapping")
+    return (others, table.c.action == bindparam("action")) if layer is Layer.ACTION else (others,)
+
+
+def _runs_of(layer: Layer) -> Select[Any]:
+    """Build the query for the time of the `number`-th newest run in a window."""
+    return (
+        select(runs.c.intended_at)
+        .where(runs.c.intended_at > bindparam("since"), *_counted(runs, layer))
+        .order_by(runs.c.intended_at.desc())
+        .offset(bindparam("number"))
+        .limit(1)
+    )
+
+
+def _devices_of(layer: Layer) -> Select[Any]:
+    """Build the query for the last use of the `number`-th newest device in a window, but for `devices`."""
+    newest = func.max(device_uses.c.at, type_=device_uses.c.at.type)
+    return (
+        select(newest)
+        .where(
+            device_uses.c.at > bindparam("since"),
+            device_uses.c.device.not_in(bindparam("devices", expanding=True)),
+            *_counted(device_uses, layer),
+        )
+        .group_by(device_uses.c.device)
+        .order_by(newest.desc())
+        .offset(bindparam("number"))
+        .limit(1)
+    )
+
+
+def _counting(insert: Any) -> Any:
+    statement = insert(device_uses)
+    return statement.on_conflict_do_update(
+        index_elements=["run", "device"], set_={"at": statement.excluded["at"]}
+    )
+
+
+# Built once: building a statement takes several times as long as running it.
+_RUNS: Final = {layer: _runs_of(layer) for layer in Layer}
+_DEVICES: Final = {layer: _devices_of(layer) for layer in Layer}
+_LAST_USE: Final = (
+    select(device_uses.c.at)
+    .where(
+        device_uses.c.action == bindparam("action"),
+        device_uses.c.device.in_(bindparam("devices", expanding=True)),
+        device_uses.c.at > bindparam("since"),
+        device_uses.c.run != bindparam("own"),
+    )
+    .order_by(device_uses.c.at.desc())
+    .limit(1)
+)
+_USE: Final = {"sqlite": _counting(sqlite.insert), "postgresql": _counting(postgresql.insert)}
 
 
 def spent(tx: Tx, *, run: Run, plan: Plan, parts: Iterable[Part] | None) -> tuple[Spent, ...]:
@@ -63,65 +124,41 @@ def _frees_at(tx: Tx, run: Run, plan: Plan, limit: Limit, devices: list[str] | N
 
 def _of_runs(tx: Tx, run: Run, plan: Plan, limit: Limit) -> datetime | None:
     """Find the run that must leave the window before one more fits: the newest but `most` - 1."""
-    query = (
-        select(runs.c.intended_at)
-        .where(runs.c.intended_at > tx.now - limit.window, runs.c.id != run.id, *_counted(runs, plan, limit))
-        .order_by(runs.c.intended_at.desc())
-    )
-    return _nth(tx, query, limit.most - 1, limit.window)
+    given = _given(tx, run, plan, limit)
+    return _freed(tx, _RUNS[limit.layer], limit, {**given, "number": limit.most - 1})
 
 
 def _of_devices(tx: Tx, run: Run, plan: Plan, limit: Limit, devices: list[str]) -> datetime | None:
-    newest = func.max(device_uses.c.at, type_=device_uses.c.at.type)
-    query = (
-        select(newest)
-        .where(
-            device_uses.c.at > tx.now - limit.window,
-            device_uses.c.run != run.id,
-            device_uses.c.device.not_in(devices),
-            *_counted(device_uses, plan, limit),
-        )
-        .group_by(device_uses.c.device)
-        .order_by(newest.desc())
-    )
+    given = _given(tx, run, plan, limit)
     # More devices than the limit allows at all never fit; the policy refuses those.
-    return _nth(tx, query, max(limit.most - len(devices), 0), limit.window)
+    number = max(limit.most - len(devices), 0)
+    return _freed(tx, _DEVICES[limit.layer], limit, {**given, "devices": devices, "number": number})
 
 
 def _of_cooldown(tx: Tx, run: Run, plan: Plan, limit: Limit, devices: list[str]) -> datetime | None:
-    query = (
-        select(device_uses.c.at)
-        .where(
-            device_uses.c.action == plan.action,
-            device_uses.c.device.in_(devices),
-            device_uses.c.at > tx.now - limit.window,
-            device_uses.c.run != run.id,
-        )
-        .order_by(device_uses.c.at.desc())
-    )
-    return _nth(tx, query, 0, limit.window)
+    given = {"since": tx.now - limit.window, "own": run.id, "action": plan.action, "devices": devices}
+    return _freed(tx, _LAST_USE, limit, given)
 
 
-def _nth(tx: Tx, query: Select[Any], number: int, window: timedelta) -> datetime | None:
-    at = tx.connection.execute(query.offset(number).limit(1)).scalar()
-    return None if at is None else at + window
+def _given(tx: Tx, run: Run, plan: Plan, limit: Limit) -> dict[str, object]:
+    whose = {
+        Layer.BRIDGE: {},
+        Layer.ACTION: {"action": plan.action},
+        Layer.MAPPING: {"mapping": plan.mapping},
+    }
+    return {"since": tx.now - limit.window, "own": run.id, **whose[limit.layer]}
 
 
-def _counted(table: Any, plan: Plan, limit: Limit) -> tuple[ColumnElement[bool], ...]:
-    """Say whose runs a limit counts: a layer's own."""
-    if limit.layer is Layer.MAPPING:
-        return (table.c.mapping == plan.mapping,)
-    return (table.c.action == plan.action,) if limit.layer is Layer.ACTION else ()
+def _freed(tx: Tx, query: Select[Any], limit: Limit, given: Mapping[str, object]) -> datetime | None:
+    at = tx.connection.execute(query, given).scalar()
+    return None if at is None else at + limit.window
 
 
 def use(tx: Tx, *, call: Call, plan: Plan) -> None:
     """Count the devices of an intent; the run itself counts by the time that `sending` gives it."""
     values = {"run": call.run, "action": plan.action, "mapping": plan.mapping, "at": tx.now}
-    statement = tx.insert(device_uses)
     tx.connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["run", "device"], set_={"at": statement.excluded["at"]}
-        ),
+        _USE[tx.connection.dialect.name],
         [{**values, "device": device.uid} for device in call.part.devices],
     )
 

@@ -6,20 +6,24 @@ It must not say which run a pause stops; the policy does.
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import RowMapping, delete, or_, select
+from sqlalchemy import RowMapping, bindparam, delete, or_, select
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
 from bridge.ledger.tables import pauses
 from bridge.models import Pause, PauseScope, RunId
 
-_ALL: Final = select(pauses).order_by(pauses.c.scope, pauses.c.value)
+# Built once: it runs before every intent.
+_STANDING: Final = (
+    select(pauses)
+    .where(or_(pauses.c.expires_at.is_(None), pauses.c.expires_at > bindparam("now")))
+    .order_by(pauses.c.scope, pauses.c.value)
+)
 
 
 def standing(tx: Tx) -> tuple[Pause, ...]:
     """Return the pauses that hold now; one that has expired holds nothing, though its row still stands."""
-    in_force = _ALL.where(or_(pauses.c.expires_at.is_(None), pauses.c.expires_at > tx.now))
-    return tuple(map(_pause, tx.connection.execute(in_force).mappings()))
+    return tuple(map(_pause, tx.connection.execute(_STANDING, {"now": tx.now}).mappings()))
 
 
 def pause(
