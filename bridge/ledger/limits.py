@@ -141,12 +141,12 @@ def _of_cooldown(tx: Tx, run: Run, plan: Plan, limit: Limit, devices: list[str])
 
 
 def _given(tx: Tx, run: Run, plan: Plan, limit: Limit) -> dict[str, object]:
-    whose = {
-        Layer.BRIDGE: {},
-        Layer.ACTION: {"action": plan.action},
-        Layer.MAPPING: {"mapping": plan.mapping},
-    }
-    return {"since": tx.now - limit.window, "own": run.id, **whose[limit.layer]}
+    given: dict[str, object] = {"since": tx.now - limit.window, "own": run.id}
+    if limit.layer is Layer.MAPPING:
+        given["mapping"] = plan.mapping
+    elif limit.layer is Layer.ACTION:
+        given["action"] = plan.action
+    return given
 
 
 def _freed(tx: Tx, query: Select[Any], limit: Limit, given: Mapping[str, object]) -> datetime | None:
