@@ -69,6 +69,7 @@ class CatchingUp:
         self._fetching = fetching
         self._clock = clock
         self._jitter = jitter
+        self._max_age = max_age
         self._reading = retries.calls(max_age)
         self._asked: dict[SourceName, float] = {}
         self._readers: dict[SourceName, ThreadPoolExecutor] = {}
@@ -154,7 +155,11 @@ class CatchingUp:
             delay = ASIDE
         if delay is not None:
             for each in about:
-                self._ledger.persist(pending.postpone, delivery_id=each.id, delay=delay)
+                if delay == ASIDE and self._clock() - each.delivery.received_at > self._max_age:
+                    # By now every run of it would be too old.
+                    self._settle(each, _unreadable(each, "it could not be judged: see the log"))
+                else:
+                    self._ledger.persist(pending.postpone, delivery_id=each.id, delay=delay)
 
     def _judge(self, about: tuple[Pending, ...]) -> None:
         for each in about:
@@ -192,7 +197,7 @@ class CatchingUp:
         gone = why.gone and now - received_at > GONE_AFTER
         log.warning("ticket.not_read", source=each.delivery.source, delivery=each.id, reason=why.reason)
         if gone or isinstance(again, retries.GiveUp):
-            self._settle(each, _unreadable(each, why))
+            self._settle(each, _unreadable(each, why.detail))
         else:
             delay = max(again.at - now, timedelta())
             self._ledger.write(pending.postpone, delivery_id=each.id, delay=delay, failed=why.reason)
@@ -207,10 +212,10 @@ class CatchingUp:
             log.info("delivery.judged_elsewhere", delivery=each.id)
 
 
-def _unreadable(each: Pending, why: NotRead) -> Verdict:
+def _unreadable(each: Pending, detail: str) -> Verdict:
     return Verdict(
         reason=Reason.TICKET_NOT_READ,
-        detail=why.detail,
+        detail=detail,
         ticket=each.ticket,
         findings=[],
         mapping_set=None,

@@ -33,6 +33,22 @@ def happened(
     return tuple(sorted(capped, key=lambda event: event.occurred_at or read_at))
 
 
+def unchanged_since(happened: tuple[TicketEvent, ...], read_at: datetime) -> tuple[TicketEvent, ...]:
+    """Return what may be held against the ticket as it was read, though no webhook told of it in time.
+
+    What is further back than LOOK_BACK counts only where nothing was changed after it: else a change that
+    asked for nothing when it was made would be held against a ticket that has become another since. The last
+    update is always among them.
+    """
+    last = max((_at(event, read_at) for event in happened if event.kind is EventKind.UPDATED), default=None)
+    oldest = read_at - LOOK_BACK
+    return tuple(event for event in happened if last is None or _at(event, read_at) >= min(last, oldest))
+
+
+def _at(event: TicketEvent, read_at: datetime) -> datetime:
+    return event.occurred_at or read_at
+
+
 def completed(event: TicketEvent, fetched: FetchedTicket) -> TicketEvent:
     """Return the event of a believed webhook on the ticket as it was read.
 

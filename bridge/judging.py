@@ -103,6 +103,8 @@ class Judging:
             read_at=read_at,
             keeps_history=source.system.keeps_history,
         )
+        if delivery.recovered:
+            happened = events.unchanged_since(happened, read_at)
         return self._judged(delivery_id, delivery, happened)
 
     def _judged(

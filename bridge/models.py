@@ -403,9 +403,10 @@ class FetchedTicket:
     """A ticket as its system tells it to us now, which is believed whatever a webhook said.
 
     `created_at` and `updated_at` are the system's own times, `created_by` and `updated_by` who created it and
-    made the newest change that it tells of (None: it does not say). `history` and `comments` hold what was asked for,
-    the oldest first; `comments` are (id, author, time). `roles` are the people whom an approval rule may
-    name: person, reporter, assignee. `payload` is the system's answer, under the root `payload.`.
+    who made the newest change that it tells of (None: it does not say). `history` and `comments` hold what
+    was asked for, the oldest first; `comments` are (id, author, time). `roles` are the people whom an
+    approval rule may name: person, reporter, assignee. `payload` is the system's answer, under the root
+    `payload.`.
     """
 
     ref: TicketRef

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bridge.errors import Reason
+from bridge.judging import Judging
 from bridge.ledger import pending, queries
+from bridge.ledger.accepting import Verdict
 from bridge.mapping import language
 from bridge.mapping.language import MappingSet, MappingTexts
 from bridge.mapping.reading import LoadContext
@@ -148,6 +150,27 @@ def _by_state_alone() -> MappingSet:
     loaded = language.load(texts, context)
     assert isinstance(loaded, MappingSet)
     return loaded
+
+
+class Failing(Judging):
+    """Judging that meets something nobody thought of."""
+
+    def of_ticket(self, *_: Any, **__: Any) -> Verdict | None:
+        raise ValueError("unforeseen")
+
+
+def test_a4_what_can_never_be_judged_is_closed_when_every_run_of_it_would_be_too_old(ringing, issue):
+    ringing.judging = Failing(
+        connections=lambda: ringing.house.connections,
+        mapping_set=lambda: ringing.mapping_set,
+        accounts=lambda: ringing.accounts,
+        new_id=ringing.new_id,
+    )
+    ringing.send(ring(issue()))
+    ringing.house.later(hours=25)
+    settle(ringing)
+    (line,) = ringing.deliveries()
+    assert (line.state, line.reason) == (DeliveryState.EVALUATED, Reason.TICKET_NOT_READ)
 
 
 def test_a1_the_same_bytes_a_second_time_are_another_ring_and_lead_to_another_look(ringing, issue, jira):

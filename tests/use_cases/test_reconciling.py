@@ -165,6 +165,28 @@ def test_a_round_is_bounded_and_the_next_goes_on_where_it_ended(asking, approve,
     assert len(asking.runs()) == 5
 
 
+def test_a_ticket_whose_text_no_ledger_can_hold_keeps_no_other_waiting(asking, approve, jira):
+    approve("SUP-1", seconds_ago=400)
+    fields = {"customfield_10088": [{"label": "WS\\x00X"}]}
+    jira.call("POST", "changes", {"key": "SUP-1", "fields": fields, "changes": [], "seconds_ago": 400})
+    approve("SUP-2", seconds_ago=300)
+    reconcile(asking)
+    assert "SUP-2" in [run.ticket.key for run in asking.runs()]
+
+
+@pytest.mark.parametrize(("later", "runs"), [(False, 1), (True, 0)])
+def test_an_old_change_is_not_held_against_a_ticket_that_has_become_another(
+    asking, approve, jira, later, runs
+):
+    approve(seconds_ago=900)
+    if later:
+        change = {"field": "labels", "before": "", "after": "auto-remediate"}
+        order = {"key": "SUP-1", "fields": {"labels": ["auto-remediate"]}, "changes": [change]}
+        jira.call("POST", "changes", order | {"seconds_ago": 60})
+    reconcile(asking)
+    assert len(asking.runs()) == runs
+
+
 def test_a_record_whose_webhook_servicenow_lost_is_found(door, environ, servicenow):
     ours = {"TRUST": "doorbell", "RECONCILE": "10m", "HISTORY": "sys_audit"}
     door.configure(environ, **{f"SOURCES__SERVICENOW__{name}": value for name, value in ours.items()})

@@ -153,7 +153,7 @@ def _newest_author(
     history: list[HistoryEntry | None],
     written: list[tuple[str, Person, datetime] | None],
 ) -> Person | None:
-    """Return who made the newest change or comment, the creator where there is none; the issue names nobody."""
+    """Return who made the newest change or comment, the creator where there is none."""
     made = [(entry.at, entry.actor) for entry in history if entry]
     made += [(at, author) for _, author, at in (row for row in written if row)]
     if not made:
