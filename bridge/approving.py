@@ -193,8 +193,8 @@ class Approving:
             )
         if not _tellable(person, (account,)):
             return (
-                "they have no identity of the kind by which the bridge's own account is known, so it cannot be "
-                "told that they are somebody else"
+                "they have no identity of the kind by which the bridge's own account is known, so it cannot "
+                "be told that they are somebody else"
             )
         if rule.by_group is None:
             return None

@@ -4,15 +4,19 @@ It must not send anything, nor release what waits for a person: a woken run is r
 """
 
 import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
-from bridge.approving import Approving
+from bridge.approving import POLL, Approving
 from bridge.errors import BridgeError, LostOwnership, NotPossible, Reason
-from bridge.ledger import Ledger, Tx, working
-from bridge.models import Run
+from bridge.ledger import Ledger, Tx, approvals, working
+from bridge.models import Run, SourceName
 from bridge.policy import too_old_at
 from bridge.setting_aside import SettingAside
 
@@ -25,17 +29,24 @@ BATCH = 20
 # How long a run stands aside that could not be looked at.
 ASIDE = timedelta(minutes=1)
 
+# Tickets of one source that a worker asks for approvals at the same time; a source that hangs keeps no other
+# waiting, nor whom time frees or ends.
+READERS = 4
+
 # What the policy holds and time alone may free.
 _FREED_BY_TIME: Final = frozenset({Reason.OVER_LIMIT, Reason.PAUSED, Reason.CLOCK_WENT_BACK})
 
 
 class Keeping:
-    """One thread of a worker; `run` returns when `stopping` is set."""
+    """One thread of a worker, with readers for each source; `run` returns when `stopping` is set."""
 
     def __init__(self, *, ledger: Ledger, approving: Approving, aside: SettingAside) -> None:
         self._ledger = ledger
         self._approving = approving
         self._aside = aside
+        self._readers: dict[SourceName, ThreadPoolExecutor] = {}
+        self._lock = threading.Lock()
+        self._under_way: Counter[SourceName] = Counter()
 
     def run(self, stopping: threading.Event) -> None:
         """Go on until told to stop, whatever a single look meets."""
@@ -47,19 +58,37 @@ class Keeping:
             except Exception:
                 log.exception("keeping.failed")
             stopping.wait(LOOK_SECONDS)
+        for readers in self._readers.values():
+            readers.shutdown(wait=False, cancel_futures=True)
 
-    def look(self) -> None:
-        """Look once at the held runs that are due."""
+    def look(self) -> tuple[Future[None], ...]:
+        """Look once at the held runs that are due; return the readings of tickets, which go on meanwhile."""
         now, due = self._ledger.read(_due)
         for run in due:
-            try:
-                self._look_at(run, now)
-            except (LostOwnership, NotPossible):
-                log.info("run.moved_meanwhile", run=run.id)
-            except Exception:
-                # One that cannot be looked at must not keep those behind it waiting.
-                log.exception("run.not_looked_at", run=run.id)
+            if not _looked(partial(self._look_at, run, now), run):
                 self._ledger.write(working.look_later, run=run, at=now + ASIDE)
+        sources = self._ledger.read(approvals.due_sources)
+        return tuple(reading for name in sources for reading in self._ask(name))
+
+    def _ask(self, name: SourceName) -> list[Future[None]]:
+        """Hand to the readers of a source as many due runs as they have room for."""
+        with self._lock:
+            room = READERS - self._under_way[name]
+        if room <= 0:
+            return []
+        taken = self._ledger.write(approvals.take_due, source=name, limit=room, lease=POLL)
+        readers = self._readers.setdefault(name, ThreadPoolExecutor(READERS, thread_name_prefix="approval"))
+        with self._lock:
+            self._under_way[name] += len(taken)
+        return [readers.submit(self._read, name, run) for run in taken]
+
+    def _read(self, name: SourceName, run: Run) -> None:
+        try:
+            # Where this fails the run is due again when its lease is over.
+            _looked(partial(self._approving.look, run), run)
+        finally:
+            with self._lock:
+                self._under_way[name] -= 1
 
     def _look_at(self, run: Run, now: datetime) -> None:
         plan = run.plan
@@ -73,6 +102,18 @@ class Keeping:
             self._approving.look(run)
         else:
             self._ledger.write(working.look_later, run=run, at=expiry)
+
+
+def _looked(look: Callable[[], object], run: Run) -> bool:
+    """Look at a run; return False where that failed: it must not keep those behind it waiting."""
+    try:
+        look()
+    except (LostOwnership, NotPossible):
+        log.info("run.moved_meanwhile", run=run.id)
+    except Exception:
+        log.exception("run.not_looked_at", run=run.id)
+        return False
+    return True
 
 
 def _due(tx: Tx) -> tuple[datetime, tuple[Run, ...]]:

@@ -155,7 +155,9 @@ class SettingAside:
             occasion, n = consequences.told_as(state), len(calls)
             why = (f"The rest was not sent: {detail}",) if detail else ()
             report = comments.stopped(run.id, run.plan, calls, why)
-        comment = self.owed(run, occasion, n, report)
+        # Nobody can be told in a ticket system that was taken out of the settings; the run ends all the same.
+        known = run.ticket.source in self._connections().sources
+        comment = self.owed(run, occasion, n, report) if known else None
         self._ledger.persist(working.end, run=run, state=state, reason=reason, detail=detail, comment=comment)
         log.info("run.ended", run=run.id, state=state, reason=reason)
 

@@ -3,16 +3,16 @@
 It must not know who may decide; `approving` does.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import RowMapping, bindparam, select, update
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx
-from bridge.ledger.codec import PARTS, to_text
+from bridge.ledger import Tx, working
+from bridge.ledger.codec import PARTS, run_of, to_text
 from bridge.ledger.tables import approvals, is_in, runs
-from bridge.models import Approval, ApprovalState, Part, RunId, RunState, TicketRef
+from bridge.models import Approval, ApprovalState, Part, Run, RunId, RunState, SourceName, TicketRef
 
 # Built once: it runs before every intent.
 _OF_RUN: Final = select(approvals).where(approvals.c.run == bindparam("of_run"))
@@ -22,6 +22,19 @@ _NUDGE: Final = update(runs).where(
     runs.c.ticket_uid == bindparam("of_ticket"),
     is_in(runs.c.state, RunState.HELD),
     is_in(runs.c.reason, Reason.AWAITING_APPROVAL),
+)
+
+_ASKED: Final = (
+    is_in(runs.c.state, RunState.HELD),
+    is_in(runs.c.reason, Reason.AWAITING_APPROVAL),
+    runs.c.due_at <= bindparam("now", type_=runs.c.due_at.type),
+)
+_SOURCES: Final = select(runs.c.source).distinct().where(*_ASKED)
+_DUE: Final = (
+    select(runs)
+    .where(*_ASKED, runs.c.source == bindparam("of_source"))
+    .order_by(runs.c.due_at, runs.c.created_at)
+    .limit(bindparam("most"))
 )
 
 
@@ -72,6 +85,20 @@ def decide(tx: Tx, *, run: RunId, plan_hash: str, state: ApprovalState, by: str)
 def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
     """Have a ticket that changed asked at once whether its runs are approved now."""
     tx.connection.execute(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})
+
+
+def due_sources(tx: Tx) -> tuple[SourceName, ...]:
+    """Return the sources with tickets that are to be asked now whether a run is approved."""
+    return tuple(map(SourceName, tx.connection.execute(_SOURCES, {"now": tx.now}).scalars()))
+
+
+def take_due(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> tuple[Run, ...]:
+    """Return the runs of a source whose tickets are to be asked now, and keep them from others meanwhile."""
+    due = {"now": tx.now, "of_source": source, "most": limit}
+    taken = tuple(map(run_of, tx.connection.execute(_DUE, due).mappings()))
+    for run in taken:
+        working.look_later(tx, run=run, at=tx.now + lease)
+    return taken
 
 
 def _approval(row: RowMapping) -> Approval:

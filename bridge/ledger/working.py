@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Select, Update, bindparam, exists, select, update
+from sqlalchemy import BindParameter, Select, Update, bindparam, exists, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
-from bridge.ledger.tables import UNENDED, calls, is_in, runs, sessions
+from bridge.ledger.tables import UNENDED, approvals, calls, is_in, runs, sessions
 from bridge.ledger.waking import ring
 from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
 
@@ -85,9 +85,17 @@ _CALLS: Final = (
 )
 
 
+# Whose ticket may still approve them is not among these: `approvals.take_due`.
+_MAY_BE_APPROVED: Final = exists().where(
+    approvals.c.run == runs.c.id, approvals.c.expires_at > bindparam("now", type_=runs.c.due_at.type)
+)
 _HELD: Final = (
     select(runs)
-    .where(is_in(runs.c.state, RunState.HELD), runs.c.due_at <= bindparam("now", type_=runs.c.due_at.type))
+    .where(
+        is_in(runs.c.state, RunState.HELD),
+        runs.c.due_at <= bindparam("now", type_=runs.c.due_at.type),
+        or_(runs.c.reason != Reason.AWAITING_APPROVAL, ~_MAY_BE_APPROVED),
+    )
     .order_by(runs.c.due_at, runs.c.created_at)
     .limit(bindparam("most"))
 )

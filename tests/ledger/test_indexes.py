@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bridge.ledger import Tx, outbox, pending, queries, sessions, working
+from bridge.ledger import Tx, approvals, outbox, pending, queries, sessions, working
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
 from bridge.ledger.working import Allowance
@@ -23,6 +23,9 @@ ASKED_OFTEN = [
     ),
     (pending.due_sources, {"sources": (SourceName("jira"),)}),
     (pending.take_pending, {"source": SourceName("jira"), "limit": 8, "lease": timedelta(1)}),
+    (working.due_held, {"limit": 20}),
+    (approvals.due_sources, {}),
+    (approvals.take_due, {"source": SourceName("jira"), "limit": 4, "lease": timedelta(1)}),
     (sessions.take_back, {}),
     (sessions.bereaved, {}),
     (queries.figures, {}),

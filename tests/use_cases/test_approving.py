@@ -19,6 +19,9 @@ from bridge.models import (
     DeviceKey,
     EngineChoice,
     HistoryEntry,
+    Layer,
+    Limit,
+    LimitKind,
     Person,
     PortalName,
     RunState,
@@ -96,8 +99,14 @@ def change(jira, field="status", after="Approved", actor=ANN, fields=None, key="
     jira.call("POST", "changes", document)
 
 
+def keep(mine):
+    """Look once at what is held, and wait until every ticket was read."""
+    for reading in mine.keeping.look():
+        reading.result()
+
+
 def looked(mine, run):
-    mine.keeping.look()
+    keep(mine)
     mine.work()
     return mine.state(run)
 
@@ -267,7 +276,7 @@ def test_l3_of_two_changes_at_the_same_time_none_is_taken_for_the_last(office):
 def test_l3_the_ticket_systems_own_approval_decides(office, jira, decision, state):
     run = office.ask_for(field=None, becomes=None, system=True)
     asked = jira.call("POST", "approvals", {"key": "SUP-900", "approvers": [ANN]})
-    office.keeping.look()
+    keep(office)
     assert office.state(run) is RunState.HELD
     order = {"approver": ANN["accountId"], "decision": decision}
     jira.call("POST", f"approvals/{asked['id']}", order)
@@ -340,6 +349,36 @@ def test_a_release_does_not_stand_for_an_approval(office):
     run = office.ask_for()
     with pytest.raises(NotPossible, match="approv"):
         office.operations.release(run, act=ACT)
+
+
+# ── and keeps nobody else waiting ──
+
+
+def test_w4_a_ticket_system_that_hangs_keeps_no_other_run_waiting(office, jira):
+    run = office.ask_for()
+    limited = Limit(kind=LimitKind.PER_HOUR, layer=Layer.ACTION, most=1, window=HOUR)
+    for device in ("WS-ABC-12345", "WS-LAB-00006"):
+        late = office.ask("servicenow", limits=(limited,), devices=(device,), action="another")
+    office.mapping_set = None
+    office.work()
+    office.later(minutes=61)
+    assert office.state(late) is RunState.HELD
+    jira.fault("delay", seconds=2.0, path="*/issue/*", times=1)
+    readings = office.keeping.look()
+    assert office.state(late) is RunState.QUEUED
+    assert [reading.done() for reading in readings] == [False]
+    for reading in readings:
+        reading.result()
+    assert office.state(run) is RunState.HELD
+
+
+def test_a_held_run_whose_ticket_system_was_taken_out_expires_without_a_comment(office):
+    run = office.ask_for()
+    office.connections = replace(office.connections, sources={})
+    office.later(hours=4)
+    keep(office)
+    assert office.state(run) is RunState.EXPIRED
+    assert office.occasions(run) == ["approval"]
 
 
 # ── bound to the plan and to a time ──────────────────────────────────────────────────────────────────────
@@ -428,10 +467,10 @@ def test_an_approved_run_whose_ticket_was_read_too_slowly_has_it_read_again(offi
 
 def test_a_webhook_about_the_ticket_has_it_asked_at_once(office, jira):
     run = office.ask_for()
-    office.keeping.look()
+    keep(office)
     office.later(seconds=10)
     change(jira)
-    office.keeping.look()
+    keep(office)
     assert office.state(run) is RunState.HELD
     ticket = office.story(run).run.ticket
     office.ledger.write(approvals.ask_again, ticket=ticket)
