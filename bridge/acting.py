@@ -30,6 +30,7 @@ from bridge.nexthink.resolution import parts as split_into_parts
 from bridge.policy import Verdict
 from bridge.rereading import Rereading
 from bridge.resolving import Later, Resolving
+from bridge.sending_again import takes_back
 from bridge.setting_aside import SettingAside, Trips
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,8 @@ class Acting:
 
     `noted` is told how each call to a portal ended, for the worker's care of portals that do not answer.
     `stopping` says that this worker begins nothing more, because it ends or its host is paused: the parts of
-    a run that are left wait. `mapping_set` gives the rules in force, which may have become narrower.
+    a run that are left wait. `mapping_set` gives the rules in force, which may have become narrower;
+    without them nothing is sent.
     """
 
     def __init__(
@@ -118,9 +120,13 @@ class Acting:
             self._aside.refuse(run, problem, calls)
         elif ruling.verdict is not Verdict.GO:
             self._aside.ruled_out(run, ruling, calls)
+        elif (mapping_set := self._mapping_set()) is None:
+            # What cannot be held against the rules of now is not sent: a newer version may have them.
+            log.warning("run.no_mapping_set", run=run.id)
+            self._aside.give_back(run, timedelta(seconds=30), None)
         else:
             parts = () if calls else self._parts(run, plan, portal)
-            narrower = None if parts is None else self._narrowed(run, plan, parts, calls)
+            narrower = None if parts is None else self._narrowed(run, plan, parts, calls, mapping_set)
             if parts is not None and narrower is not None:
                 self._dispatching.send_all(replace(run, plan=narrower), narrower, portal, parts, calls)
 
@@ -136,12 +142,20 @@ class Acting:
         return split_into_parts(resolved, portal.config.max_devices_per_call)
 
     def _narrowed(
-        self, run: Run, plan: Plan, parts: tuple[Part, ...], calls: tuple[Call, ...]
+        self,
+        run: Run,
+        plan: Plan,
+        parts: tuple[Part, ...],
+        calls: tuple[Call, ...],
+        mapping_set: MappingSet,
     ) -> Plan | None:
         """Return the plan as the rules of now bound it; None where they ended the run."""
         frozen = parts or tuple(call.part for call in calls)
         devices = {device.uid: device for part in frozen for device in part.devices}
-        narrower = narrowed(plan, tuple(devices.values()), self._mapping_set())
+        narrower = narrowed(plan, tuple(devices.values()), mapping_set)
+        if isinstance(narrower, Plan) and takes_back(plan, narrower, calls):
+            detail = "the action is not repeatable any more, and an Engine that timed out may have acted"
+            narrower = Problem(reason=Reason.WITHDRAWN, place="engines", detail=detail)
         if isinstance(narrower, Problem):
             self._aside.refuse(run, narrower, calls)
             return None

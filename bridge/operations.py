@@ -5,7 +5,7 @@ It must not know how they asked: the command line and any console call the same 
 
 import getpass
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,7 +17,21 @@ from bridge.errors import NotPossible, Reason
 from bridge.ledger import Ledger, Tx, again, pausing, people, replaying, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.mapping.language import MappingSet
-from bridge.models import Call, CallState, Occasion, Part, Pause, PauseScope, Run, RunId, RunState
+from bridge.mapping.withdrawing import narrowed
+from bridge.models import (
+    Call,
+    CallState,
+    Device,
+    Occasion,
+    Part,
+    Pause,
+    PauseScope,
+    Plan,
+    Problem,
+    Run,
+    RunId,
+    RunState,
+)
 from bridge.policy import GO, Ruling, Verdict, too_old_at
 from bridge.sending_again import parts_to_send_again
 from bridge.setting_aside import SettingAside, Trips
@@ -99,7 +113,8 @@ class Operations:
             raise NotPossible(f"run {run_id} is {run.state}; only an answered run is sent again")
         if self._clock() > too_old_at(run.plan):
             raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not sent again")
-        parts = parts_to_send_again(run.plan, calls)
+        plan = self._as_bound_now(run.plan, {device for call in calls for device in call.part.devices})
+        parts = parts_to_send_again(plan, calls)
         if not parts:
             raise NotPossible(
                 f"run {run_id} was not missed by any Engine (sent again is what an Engine answered with "
@@ -108,7 +123,13 @@ class Operations:
         report = second_sends.asked(run.id, run.plan, calls, parts, by=act.author, why=act.reason)
         comment = self._aside.owed(run, Occasion.AGAIN, len(calls), report)
         self._ledger.write(
-            again.send_again, run=run_id, attempt=attempt, parts=parts, act=act, comment=comment
+            again.send_again,
+            run=run_id,
+            plan=plan,
+            attempt=attempt,
+            parts=parts,
+            act=act,
+            comment=comment,
         )
         return parts
 
@@ -147,6 +168,7 @@ class Operations:
             raise NotPossible(f"run {run_id} is {run.state}; only a run that ended is replayed{hint}")
         if self._clock() > too_old_at(run.plan):
             raise NotPossible(f"run {run_id} is older than its mapping allows, so it is not replayed")
+        self._as_bound_now(run.plan, ())
         new_id = RunId(f"r{self._new_id()}")
         intro = f"Replay of run {run_id}, asked for by {act.author}: {act.reason}"
         style = replace(run.plan.style, intro=" ".join(filter(None, (run.plan.style.intro, intro))))
@@ -186,6 +208,21 @@ class Operations:
             approve=approve,
             act=Act(author=token.name, reason=reason),
         )
+
+    def _as_bound_now(self, plan: Plan, devices: Iterable[Device]) -> Plan:
+        """Return a plan as the rules of now bound it; raise NotPossible where they forbid it.
+
+        Without rules that this version can read the plan comes back as it is: the worker sends nothing then.
+        """
+        mapping_set = self._mapping_set()
+        if mapping_set is None:
+            return plan
+        narrower = narrowed(plan, tuple(devices), mapping_set)
+        if isinstance(narrower, Problem):
+            raise NotPossible(
+                f"the rules do not allow it any more: {narrower.detail} (ask again in the ticket)"
+            )
+        return narrower
 
     def release_restored(self, *, act: Act) -> int:
         """Queue the runs that were held because the ledger looked restored; return how many."""

@@ -28,6 +28,13 @@ def parts_to_send_again(plan: Plan, calls: tuple[Call, ...]) -> tuple[Part, ...]
     return tuple(further)
 
 
+def takes_back(plan: Plan, narrower: Plan, calls: tuple[Call, ...]) -> bool:
+    """Say whether an Engine stands planned to be sent to again that only the wider plan allows."""
+    still = _pairs(parts_to_send_again(narrower, calls))
+    lost = _pairs(parts_to_send_again(plan, calls)) - still
+    return any(call.state is CallState.PLANNED and _pairs((call.part,)) & lost for call in calls)
+
+
 def times_sent_again(calls: tuple[Call, ...]) -> int:
     """Return how many second sends were made: attempts that followed an answer and were not called off."""
     return max((_after_an_answer(attempts) for attempts in by_part(calls)), default=0)
@@ -57,6 +64,10 @@ def by_part(calls: Iterable[Call]) -> tuple[tuple[Call, ...], ...]:
     for call in sorted(calls, key=lambda call: (call.part.number, call.attempt)):
         parts.setdefault(call.part.number, []).append(call)
     return tuple(map(tuple, parts.values()))
+
+
+def _pairs(parts: Iterable[Part]) -> frozenset[tuple[int, EngineUid]]:
+    return frozenset((part.number, engine) for part in parts for engine in part.engines or ())
 
 
 def _missed(plan: Plan, attempts: tuple[Call, ...]) -> Iterator[EngineUid]:

@@ -74,7 +74,7 @@ class Watching:
         return self._connections
 
     def mapping_set(self) -> MappingSet | None:
-        """Return the mapping set in force; None where none was ever accepted."""
+        """Return the mapping set in force; None where there is none that this version can read."""
         return self._mapping_set
 
     def accounts(self) -> Mapping[SourceName, Person]:
@@ -129,7 +129,13 @@ class Watching:
     def _take_what_is_in_force(self) -> None:
         set_hash, self._accounts = self._ledger.read(_now_in_force)
         if set_hash is not None and (self._mapping_set is None or self._mapping_set.hash != set_hash):
-            self._mapping_set = self._load(self._ledger.read(in_force.mapping_texts, set_hash=set_hash))
+            texts = self._ledger.read(in_force.mapping_texts, set_hash=set_hash)
+            try:
+                self._mapping_set = self._load(texts)
+            except ConfigurationError:
+                # The set before is not in force any more: what it allows may be forbidden now.
+                self._mapping_set = None
+                raise
 
 
 def _put_in_force(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:

@@ -19,7 +19,7 @@ from bridge.models import (
     Plan,
     RunId,
 )
-from bridge.sending_again import newest_words, parts_to_send_again, times_sent_again
+from bridge.sending_again import newest_words, parts_to_send_again, takes_back, times_sent_again
 
 Make = Callable[..., Plan]
 OK, AWAY, TIMEOUT = EngineCode.OK, EngineCode.NOT_CONNECTED, EngineCode.TIMEOUT
@@ -192,3 +192,14 @@ class Said:
     def __init__(self, call: Call) -> None:
         answered = call.result.outcomes if call.state is CallState.ANSWERED and call.result else ()
         self.words = {outcome.engine[0]: outcome.code for outcome in answered}
+
+
+def test_a_planned_send_after_a_timeout_is_taken_back_where_the_action_is_not_repeatable_now(
+    make_plan: Make,
+) -> None:
+    then, now = make_plan(repeatable=True), make_plan()
+    answer = call({"a": TIMEOUT, "b": AWAY})
+    planned = {to: call(attempt=2, to=to, state=CallState.PLANNED) for to in ("b", "ab")}
+    assert takes_back(then, now, (answer, planned["ab"]))
+    assert not takes_back(then, now, (answer, planned["b"]))
+    assert not takes_back(then, then, (answer, planned["ab"]))

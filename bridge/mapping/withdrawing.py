@@ -12,19 +12,16 @@ from bridge.mapping.catalogue import Action
 from bridge.mapping.fences import breach
 from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
-from bridge.models import ApprovalRule, Device, Mode, Plan, Problem
+from bridge.models import ApprovalRule, Device, EngineChoice, Mode, Plan, Problem, SendAgain
 from bridge.policy import needs_approval
 
 
-def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet | None) -> Plan | Problem:
+def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet) -> Plan | Problem:
     """Return a plan with the limits and the age of now beside its own, or why it may not be sent any more.
 
-    The mapping must still be live, the action still have this UID on this portal, and devices, parameters
-    and approval be what the rules of now would have asked for. `devices` are the resolved ones. Without a
-    mapping set in force nothing is held against the plan.
+    The mapping must still be live, the action still have this UID on this portal, and devices, parameters,
+    Engines and approval be what the rules of now would have asked for. `devices` are the resolved ones.
     """
-    if mapping_set is None:
-        return plan
     rule = next((rule for rule in mapping_set.mappings if rule.id == plan.mapping), None)
     if plan.mapping_set != mapping_set.hash:
         problem = _withdrawn(plan, devices, rule, mapping_set)
@@ -38,7 +35,22 @@ def narrowed(plan: Plan, devices: Sequence[Device], mapping_set: MappingSet | No
             "devices", f"it is for {len(devices)} devices, and {rule.max_devices} are allowed now"
         )
     added = tuple(limit for limit in rule.limits if limit not in plan.limits)
-    return replace(plan, limits=(*plan.limits, *added), max_age=min(plan.max_age, rule.max_age))
+    plan = replace(plan, limits=(*plan.limits, *added), max_age=min(plan.max_age, rule.max_age))
+    if plan.mapping_set == mapping_set.hash:
+        return plan
+    action = mapping_set.catalogue.actions[plan.action]
+    return replace(
+        plan,
+        repeatable=plan.repeatable and action.repeatable,
+        send_again=_fewer(plan.send_again, rule.send_again),
+    )
+
+
+def _fewer(then: SendAgain | None, now: SendAgain | None) -> SendAgain | None:
+    """Return the second sends that both rules allow: no more often and no sooner than either."""
+    if then is None or now is None:
+        return None
+    return SendAgain(times=min(then.times, now.times), wait=max(then.wait, now.wait))
 
 
 def _withdrawn(
@@ -51,6 +63,7 @@ def _withdrawn(
         return _problem("action", f"the action '{plan.action}' is not in the catalogue any more as it was")
     for why in (
         _outside(action, devices),
+        _not_there(plan, action),
         _not_theirs(plan, rule),
         _not_allowed(plan, action),
         _not_approved_so(plan, rule, len(devices)),
@@ -61,11 +74,31 @@ def _withdrawn(
 
 
 def _outside(action: Action, devices: Iterable[Device]) -> Problem | None:
+    fence = action.fence
     for device in devices:
-        why = None if device.name is None else breach(action.fence, device.name)
+        if device.name is not None:
+            why = breach(fence, device.name)
+        elif fence.names is not None or fence.never:
+            why = "the action is only for certain device names now, and its name is not known"
+        else:
+            why = None
         if why is not None:
-            return _problem("devices", f"{device.name}: {why}")
+            return _problem("devices", f"{device.name or device.uid}: {why}")
     return None
+
+
+def _not_there(plan: Plan, action: Action) -> Problem | None:
+    """Say whether the plan may reach an Engine that the action does not choose now."""
+    chosen = action.engine_choice
+    if chosen is EngineChoice.ALL:
+        return None
+    if plan.engine_choice is chosen and _lowered(plan.engines) <= _lowered(action.engines):
+        return None
+    return _problem("engines", "the action is for other or fewer Engines now")
+
+
+def _lowered(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def _not_theirs(plan: Plan, rule: MappingRule) -> Problem | None:

@@ -20,6 +20,7 @@ from bridge.models import (
     Person,
     Plan,
     Problem,
+    SendAgain,
     TicketEvent,
 )
 
@@ -142,13 +143,6 @@ def test_l1_a_setting_of_the_bridge_that_became_tighter_holds_without_a_change_o
     assert narrowed(plan, DEVICES, now) == replace(plan, limits=(own,))
 
 
-def test_without_rules_in_force_a_plan_stays_as_it_is(
-    load_texts: Load, event: MakeEvent, mapping: str
-) -> None:
-    plan = accepted(load_texts(mapping), event)
-    assert narrowed(plan, DEVICES, None) == plan
-
-
 def test_settings_that_became_tighter_bound_age_and_devices_without_a_change_of_the_files(
     load_texts: Load, event: MakeEvent, mapping: str, context: LoadContext
 ) -> None:
@@ -158,3 +152,52 @@ def test_settings_that_became_tighter_bound_age_and_devices_without_a_change_of_
     fewer = narrowed(plan, DEVICES, load_texts(mapping, context=replace(context, max_devices=2)))
     assert isinstance(fewer, Problem)
     assert "3 devices, and 2 are allowed now" in fewer.detail
+
+
+def test_the_fence_of_now_holds_for_a_device_whose_name_is_not_known(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str
+) -> None:
+    free = catalogue.replace(r"names: 'WS-[A-Z]{3}-\d{5}'", "names: '.*'").replace(NEVER, "")
+    assert "never" not in free
+    plan = accepted(load_texts(mapping, actions=free), event)
+    problem = narrowed(plan, (replace(DEVICES[0], name=None),), load_texts(mapping, actions=catalogue))
+    assert isinstance(problem, Problem)
+    assert "its name is not known" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ("all", "where_found", False),
+        ("all", "[lab]", False),
+        ("where_found", "[lab]", False),
+        ("[lab]", "where_found", False),
+        ("[lab, emea]", "[lab]", False),
+        ("[lab]", "[Lab, emea]", True),
+        ("[lab]", "all", True),
+        ("where_found", "all", True),
+    ],
+)
+def test_s10_a_plan_reaches_no_engine_that_its_action_does_not_choose_now(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str, before: str, after: str, allowed: bool
+) -> None:
+    then, now = (
+        catalogue.replace("    max_devices: 5\n", f"    max_devices: 5\n    engines: {engines}\n")
+        for engines in (before, after)
+    )
+    plan = accepted(load_texts(mapping, actions=then), event)
+    found = narrowed(plan, DEVICES, load_texts(mapping, actions=now))
+    assert found == plan if allowed else isinstance(found, Problem)
+
+
+def test_a_plan_is_sent_again_no_more_often_and_no_sooner_than_both_rules_allow(
+    load_texts: Load, event: MakeEvent, mapping: str, catalogue: str
+) -> None:
+    repeatable = catalogue.replace("    max_devices: 5\n", "    max_devices: 5\n    repeatable: true\n")
+    often = mapping + "    send_again: {times: 3, wait: 10m}\n"
+    plan = accepted(load_texts(often, actions=repeatable), event)
+    later = mapping + "    send_again: {times: 1, wait: 20m}\n"
+    fewer = narrowed(plan, DEVICES, load_texts(later, actions=repeatable))
+    assert fewer == replace(plan, send_again=SendAgain(times=1, wait=timedelta(minutes=20)))
+    none = narrowed(plan, DEVICES, load_texts(mapping, actions=catalogue))
+    assert none == replace(plan, repeatable=False, send_again=None)

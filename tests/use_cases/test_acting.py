@@ -560,3 +560,16 @@ def test_people_may_not_decide_about_a_run_that_is_not_unknown(house):
         mine.operations.resolve(run, ran=True, send_again=True, attempt=None, act=ACT)
     with pytest.raises(NotPossible, match="there is no run"):
         mine.ledger.read(people.find_run, run="r-none")
+
+
+def test_a5_nothing_is_sent_while_the_rules_in_force_cannot_be_read(house, nexthink):
+    mine = house()
+    mine.can_read_rules = False
+    run = mine.ask()
+    mine.work()
+    assert mine.state(run) is RunState.QUEUED
+    assert nexthink.calls()["calls"] == []
+    mine.can_read_rules = True
+    mine.later(seconds=31)
+    mine.work()
+    assert mine.state(run) is RunState.ANSWERED

@@ -18,6 +18,7 @@ from bridge.sandbox.client import wait_for
 from bridge.settings import LiveSettings
 from bridge.watching import REFUSED_FACT
 
+UNREADABLE = json.dumps({"catalogue": ["actions.yaml", "version: 9"], "mappings": []})
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -110,3 +111,11 @@ def test_a_secret_that_changes_in_its_file_is_used_without_a_restart(opened, fol
     before = bridge.watching.connections()
     secret.write_text(json.dumps(["the-second-made-up-secret-of-all"]))
     wait_for(lambda: bridge.watching.connections() is not before)
+
+
+def test_a5_a_set_in_force_that_this_version_cannot_read_leaves_no_older_one_in_force(opened, folder):
+    bridge = opened(MAPPINGS=str(folder))
+    wait_for(lambda: hash_of(bridge))
+    bridge.ledger.write(in_force.accept_mapping_set, set_hash="f" * 64, texts=UNREADABLE, by="newer")
+    wait_for(lambda: hash_of(bridge) is None)
+    assert bridge.watching.look_up() is None
