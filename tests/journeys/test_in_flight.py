@@ -22,6 +22,7 @@ from bridge.models import (
     Delivery,
     DeliveryId,
     DeviceKey,
+    EngineChoice,
     MappingId,
     Mode,
     RunId,
@@ -104,6 +105,7 @@ def ask_for(bridge: Any, number: int, plan: Any) -> None:
         ticket=ticket,
         devices=(f"{number:032x}",),
         by=DeviceKey.UID,
+        engine_choice=EngineChoice.WHERE_FOUND,
         occurred_at=datetime.now(UTC),
     )
     run = accepting.NewRun(
