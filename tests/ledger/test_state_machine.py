@@ -378,7 +378,7 @@ class Machine(RuleBasedStateMachine):
             assert len(open_ones) == 1
 
 
-@pytest.mark.parametrize("examples", [40])
+@pytest.mark.parametrize("examples", [25])
 def test_no_sequence_exceeds_a_limit_or_sends_what_may_not_be_sent(
     ledger: Any, clock: Any, make_plan: Any, examples: int
 ) -> None:
