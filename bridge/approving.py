@@ -32,14 +32,13 @@ from bridge.models import (
     RunState,
     SourceName,
 )
+from bridge.policy import HASH_SHOWN
 from bridge.setting_aside import SettingAside
 
 log = structlog.get_logger(__name__)
 
 # How often a ticket is asked; its next webhook has it asked at once.
 POLL: Final = timedelta(minutes=1)
-# So many digits of a plan's hash name it to a person.
-HASH_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
         *loaded.warnings,
         *_untested(loaded, runs),
         *_hardly_approved(loaded.mappings),
+        *_approved_by_what_starts_it(loaded.mappings),
         *_of_nobody(loaded.mappings, context),
         *_overlaps(loaded.mappings),
     )
@@ -193,6 +194,19 @@ def _hardly_approved(mappings: tuple[MappingRule, ...]) -> Iterator[str]:
                 f"{rule.place}: '{rule.id}' can be approved for {span_in_words(rule.approval.expires)}, but "
                 f"is too old to be sent after {span_in_words(rule.max_age)} "
                 "(raise 'max_age', or shorten 'expires')"
+            )
+
+
+def _approved_by_what_starts_it(mappings: tuple[MappingRule, ...]) -> Iterator[str]:
+    """Yield mappings that start on the very change that is to approve them: it would have to come twice."""
+    for rule in mappings:
+        approval = rule.approval
+        if approval is None or approval.field is None or approval.becomes is None:
+            continue
+        if approval.becomes in _wanted(rule).get(f"change.{approval.field}.to", frozenset()):
+            yield (
+                f"{rule.place}: '{rule.id}' starts when {approval.field} becomes '{approval.becomes}', and "
+                "the same change is to approve it (start it on another change, or approve it by another)"
             )
 
 

@@ -30,6 +30,8 @@ from bridge.models import (
 
 # A run that the ledger made later than this before "now" was made before somebody set the clock back.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+# So many digits of a plan's hash name it to a person.
+HASH_SHOWN: Final = 12
 # An approved run goes only while its ticket was read so lately.
 READ_WITHIN: Final = timedelta(seconds=30)
 

@@ -12,11 +12,8 @@ from bridge.errors import Reason
 from bridge.ledger import pausing
 from bridge.ledger.queries import RunStory
 from bridge.models import Approval, ApprovalState, Part, Pause, RunState
-from bridge.policy import too_old_at
+from bridge.policy import HASH_SHOWN, too_old_at
 from bridge.sending_again import parts_to_send_again
-
-# So many digits of a plan's hash name it to a person.
-HASH_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

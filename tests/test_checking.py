@@ -129,6 +129,15 @@ def test_a_warning_says_that_an_approval_is_over_sooner_than_it_says(folder: Pat
     assert warnings(write(folder, office=text.replace("approval: {}", "approval: {expires: 30m}"))) == []
 
 
+def test_a_warning_says_that_what_starts_a_run_is_also_to_approve_it(folder: Path) -> None:
+    text = MAPPING.replace(
+        "    mode: live", "    approval: {field: status, becomes: Approved}\n    mode: live"
+    )
+    (warning,) = warnings(write(folder, office=text))
+    assert "starts when status becomes 'Approved', and the same change is to approve it" in warning
+    assert warnings(write(folder, office=text.replace("becomes: Approved", "becomes: Go ahead"))) == []
+
+
 def test_a_warning_says_that_a_source_names_no_logins(folder: Path) -> None:
     by_user = MAPPING.replace(
         "from: 'fields.customfield_10088[].label'", "{from: ticket.person.login, by: user}"

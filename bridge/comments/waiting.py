@@ -3,14 +3,21 @@
 It must not tell of a run of which something was sent.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bridge.comments.composing import listed, report, sentence, shown
-from bridge.comments.waiting_words import EXPIRED_WORDS, HELD_WORDS, LAYER_WORDS, LIMIT_WORDS, WITHDRAWN_WORDS
+from bridge.comments.waiting_words import (
+    EXPIRED_WORDS,
+    HELD_WORDS,
+    LAYER_WORDS,
+    LIMIT_WORDS,
+    LIMITED,
+    WITHDRAWN_WORDS,
+)
 from bridge.comments.wording import CALL_WORDS, NOT_SAID
 from bridge.errors import Reason
 from bridge.models import Limit, Part, Plan, Report, RunId, Tone
-from bridge.policy import Ruling
+from bridge.policy import HASH_SHOWN, Ruling, plan_hash, too_old_at
 
 
 def held(run: RunId, plan: Plan, ruling: Ruling) -> Report:
@@ -25,7 +32,8 @@ def held(run: RunId, plan: Plan, ruling: Ruling) -> Report:
     if ruling.limit is not None:
         facts.append(("Limit", limit_in_words(ruling.limit)))
     if ruling.until is not None:
-        facts.append(("Not before", f"{ruling.until:%Y-%m-%d %H:%M} UTC"))
+        facts.append(("Not before", _moment(ruling.until)))
+    facts.append(("Expires", _moment(too_old_at(plan))))
     return report(run, plan, words.what, Tone.WARNING, (*cause, words.way_out), facts=tuple(facts))
 
 
@@ -35,13 +43,19 @@ def approval_asked(run: RunId, plan: Plan, parts: tuple[Part, ...]) -> Report:
     rule = plan.approval
     devices = [shown(device) for part in parts for device in part.devices]
     params = tuple((f"Parameter {name}", value) for name, value in plan.params)
-    ways = [f"Whoever runs the bridge can approve it: bridge approve {run}."]
+    plan_seen = plan_hash(plan, parts)[:HASH_SHOWN]
+    ways = [f"Whoever has a token of the bridge can approve it: bridge approve {run} --plan {plan_seen}."]
     if rule.field is not None:
         ways.insert(0, f"Set {rule.field} of this ticket to {rule.becomes} to approve it.")
     if rule.system:
         ways.insert(0, "Approve it in this ticket's own approvals.")
     who = "Whoever asked for it cannot approve it."
-    facts = (("Approval for", listed(devices)), *params)
+    facts = (
+        ("Approval for", listed(devices)),
+        *params,
+        ("Approval within", span_in_words(rule.expires)),
+        ("Expires", _moment(too_old_at(plan))),
+    )
     headline = f"Waiting for approval: {plan.title} on {len(devices)} device(s)"
     return report(run, plan, headline, Tone.WARNING, (*ways, who), facts=facts)
 
@@ -67,7 +81,12 @@ def withdrawn(run: RunId, plan: Plan, reason: Reason, detail: str | None) -> Rep
 def limit_in_words(limit: Limit) -> str:
     """Return a limit as a person reads it, with whose it is."""
     whose = LAYER_WORDS[limit.layer]
-    return LIMIT_WORDS[limit.kind].format(most=limit.most, whose=whose, window=span_in_words(limit.window))
+    counted = f"{limit.most} {LIMITED[limit.kind]}{'' if limit.most == 1 else 's'}"
+    return LIMIT_WORDS[limit.kind].format(most=counted, whose=whose, window=span_in_words(limit.window))
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def span_in_words(span: timedelta) -> str:

@@ -21,12 +21,12 @@ HELD_WORDS: Final[Mapping[Reason, Words]] = {
         way_out="If they are meant, the bridge's operators can release them; else the mapping needs a look.",
     ),
     Reason.PAUSED: Words(
-        what="Waiting: the bridge's operators have paused this",
-        way_out="It goes on when they lift the pause, if it is not too old by then.",
+        what="Waiting: this is paused at the bridge",
+        way_out="It goes on when the pause ends or is lifted, if it is not too old by then.",
     ),
     Reason.OVER_LIMIT: Words(
         what="Waiting: a limit is reached",
-        way_out="It goes on when the limit allows, or when the bridge's operators release it.",
+        way_out="It goes on when the limit allows, if it is not too old by then, or when it is released.",
     ),
     Reason.AWAITING_APPROVAL: Words(
         what="Waiting for approval", way_out="It goes on when somebody else than who asked approves it."
@@ -78,11 +78,19 @@ WITHDRAWN_WORDS: Final[Mapping[Reason, Words]] = {
     ),
 }
 
+# What a limit counts, each one of it.
+LIMITED: Final[Mapping[LimitKind, str]] = {
+    LimitKind.PER_HOUR: "run",
+    LimitKind.PER_DAY: "run",
+    LimitKind.DEVICES_PER_DAY: "device",
+    LimitKind.COOLDOWN: "run",
+}
+
 # A limit as a person reads it.
 LIMIT_WORDS: Final[Mapping[LimitKind, str]] = {
-    LimitKind.PER_HOUR: "{most} runs an hour for {whose}",
-    LimitKind.PER_DAY: "{most} runs a day for {whose}",
-    LimitKind.DEVICES_PER_DAY: "{most} devices a day for {whose}",
+    LimitKind.PER_HOUR: "{most} an hour for {whose}",
+    LimitKind.PER_DAY: "{most} a day for {whose}",
+    LimitKind.DEVICES_PER_DAY: "{most} a day for {whose}",
     LimitKind.COOLDOWN: "one run on a device within {window} (set for {whose})",
 }
 
