@@ -193,7 +193,7 @@ def test_an_unknown_outcome_is_called_unknown_and_says_what_to_check(
     report = comments.answered(RUN, make_plan(), (call(state, **_lost(state)),))
     assert (report.headline, report.tone) == ("It is not known whether the action ran", Tone.WARNING)
     assert "Look in Nexthink whether the action ran" in told(report)
-    assert f"bridge resolve {RUN} --ran or --not-ran" in told(report)
+    assert f"bridge resolve {RUN} --ran (or --not-ran) --reason TEXT" in told(report)
 
 
 def _lost(state: CallState) -> dict[str, Any]:
