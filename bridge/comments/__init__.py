@@ -207,7 +207,8 @@ def _advice_on_calls(run: RunId, latest: tuple[Call, ...]) -> Iterator[str]:
             yield f"Nexthink said: {mask(result.error_text)}"
         yield words.way_out
         if call.state in _OPEN:
-            yield f"Then whoever runs the bridge closes it: bridge resolve {run} --ran (or --not-ran) --reason TEXT."
+            closing = f"bridge resolve {run} --ran (or --not-ran) --reason TEXT"
+            yield f"Then whoever runs the bridge closes it: {closing}."
 
 
 def _call_words(result: CallResult) -> Words:
