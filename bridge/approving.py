@@ -149,9 +149,11 @@ class Approving:
         for decision in decisions:
             if decision.state is ApprovalState.DECLINED:
                 return decision
-            if self._why_not(run, plan, rule, decision.by, fetched) is None:
+            why_not = self._why_not(run, plan, rule, decision.by, fetched)
+            if why_not is None:
                 return decision
-            log.warning("approval.not_taken", run=run.id, mapping=run.mapping)
+            if self._ledger.write(approvals.not_taken, run=run.id, why=why_not):
+                log.warning("approval.not_taken", run=run.id, mapping=run.mapping)
         return None
 
     def _by_system(self, run: Run, approval: Approval) -> tuple[Decision, ...]:

@@ -11,9 +11,10 @@ from sqlalchemy import RowMapping, bindparam, select, update
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, working
 from bridge.ledger.codec import PARTS, run_of, to_text
-from bridge.ledger.tables import approvals, is_in, runs
+from bridge.ledger.tables import approvals, history, is_in, runs
 from bridge.models import Approval, ApprovalState, Part, Run, RunId, RunState, SourceName, TicketRef
 
+_NOT_TAKEN: Final = "approval_not_taken"
 # Built once: it runs before every intent.
 _OF_RUN: Final = select(approvals).where(approvals.c.run == bindparam("of_run"))
 # Built once: it runs for every ticket that a webhook is about.
@@ -80,6 +81,17 @@ def decide(tx: Tx, *, run: RunId, plan_hash: str, state: ApprovalState, by: str)
     if decided is None:
         raise NotPossible(f"run {run} does not wait for this approval (see `bridge runs show {run}`)")
     tx.audit(state, about=run, by=by, detail={"plan": plan_hash})
+
+
+def not_taken(tx: Tx, *, run: RunId, why: str) -> bool:
+    """Say in a run's timeline why an approval does not count; return False where it says so already."""
+    told = select(history.c.id).where(
+        history.c.run == run, history.c.event == _NOT_TAKEN, history.c.detail == why
+    )
+    if tx.connection.execute(told.limit(1)).scalar() is not None:
+        return False
+    tx.note(run=run, event=_NOT_TAKEN, detail=why)
+    return True
 
 
 def ask_again(tx: Tx, *, ticket: TicketRef) -> None:

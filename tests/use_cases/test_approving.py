@@ -167,6 +167,17 @@ def test_l3_whoever_may_not_approve_does_not(office, jira, nexthink, actor, rule
     assert sent(nexthink) == []
 
 
+def test_l3_an_approval_that_does_not_count_is_told_in_the_timeline_once(office, jira):
+    jira.call("PUT", "people", {"person": ANN, "groups": ["staff"]})
+    run = office.ask_for(by_group="approvers")
+    change(jira)
+    for _ in range(3):
+        assert looked(office, run) is RunState.HELD
+        office.later(minutes=1)
+    told = [line.detail for line in office.story(run).history if line.event == "approval_not_taken"]
+    assert told == ["they are not in the group approvers"]
+
+
 def test_l3_somebody_of_the_group_approves(office, jira):
     jira.call("PUT", "people", {"person": ANN, "groups": ["approvers", "staff"]})
     run = office.ask_for(by_group="approvers")
