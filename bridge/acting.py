@@ -123,7 +123,7 @@ class Acting:
         elif (mapping_set := self._mapping_set()) is None:
             # What cannot be held against the rules of now is not sent: a newer version may have them.
             log.warning("run.no_mapping_set", run=run.id)
-            self._aside.give_back(run, timedelta(seconds=30), None)
+            self._aside.give_back(run, timedelta(seconds=5), None)
         else:
             parts = () if calls else self._parts(run, plan, portal)
             narrower = None if parts is None else self._narrowed(run, plan, parts, calls, mapping_set)

@@ -3,6 +3,7 @@
 It must not carry a command out, nor decide anything: the policy has ruled.
 """
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,12 +75,17 @@ def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
         case Reason.LOOP:
             return "Find out who keeps changing the ticket, then choose one of these:", (release,)
         case Reason.OVER_LIMIT:
+            if (pause := _pause_of(story)) is not None:
+                advice = (
+                    "It is paused, too. Lift the pause; then it goes on when the limit allows. Not to wait:"
+                )
+                return advice, (_resume(pause), release)
             advice = "It goes on by itself when the limit allows, if it is not too old by then. Not to wait:"
             return advice, (release,)
         case Reason.PAUSED:
             named = _pause_of(story)
-            lift = pausing.named(named) if named else run.detail or "SCOPE VALUE"
-            return "It goes on when the pause is lifted or expires:", (f"bridge resume {lift} --reason TEXT",)
+            lift = _resume(named) if named else f"bridge resume {run.detail or 'SCOPE VALUE'} --reason TEXT"
+            return "It goes on when the pause is lifted or expires:", (lift,)
         case Reason.AWAITING_APPROVAL if approval is not None:
             plan = approval.plan_hash[:HASH_SHOWN]
             approve = f"bridge approve {run.id} --plan {plan}"
@@ -90,6 +96,12 @@ def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
         case Reason.CLOCK_WENT_BACK:
             return "It goes on when the clock is right again. See that the time service runs:", ()
     return "It waits for a person:", (release,)
+
+
+def _resume(pause: Pause) -> str:
+    """Return the command that lifts a pause; its value may be a pattern that a shell would read."""
+    value = f" {shlex.quote(pause.value)}" if pause.value else ""
+    return f"bridge resume {pause.scope}{value} --reason TEXT"
 
 
 def _facts(story: RunStory) -> Iterator[tuple[str, str]]:

@@ -137,7 +137,7 @@ def test_a_held_run_says_why_it_waits_and_what_lets_it_go_on(home):
     shown = home.run("runs", "show", run).stdout
     assert "pause       devices WS-.*, since 20" in shown
     assert "by ada (by_operator: looked into Nexthink)" in shown
-    assert "bridge resume devices WS-.* --reason TEXT" in shown
+    assert "bridge resume devices 'WS-.*' --reason TEXT" in shown
     assert "expires     20" in shown
 
 
