@@ -12,7 +12,16 @@ from bridge.ledger.people import Act
 from bridge.mapping import language
 from bridge.mapping.language import MappingTexts
 from bridge.mapping.reading import LoadContext
-from bridge.models import CallState, MappingId, PauseScope, PortalName, RunState, SourceKind, SourceName
+from bridge.models import (
+    CallState,
+    EngineChoice,
+    MappingId,
+    PauseScope,
+    PortalName,
+    RunState,
+    SourceKind,
+    SourceName,
+)
 
 RUN = "/api/remoteaction/*"
 THREE = ("WS-LAB-00004", "WS-LAB-00005", "WS-LAB-00006")
@@ -138,7 +147,7 @@ def loaded(change):
 )
 def test_a_run_that_waits_is_held_against_the_rules_of_this_moment(house, nexthink, change, said):
     mine = house()
-    run = mine.ask(mapping=MappingId("office-repair-when-approved"))
+    run = mine.ask(mapping=MappingId("office-repair-when-approved"), engine_choice=EngineChoice.WHERE_FOUND)
     mine.mapping_set = replace(loaded(change), hash="1" * 64)
     mine.work()
     if said is None:
@@ -152,8 +161,11 @@ def test_a_run_that_waits_is_held_against_the_rules_of_this_moment(house, nexthi
 
 def test_l1_a_limit_that_is_set_while_a_run_waits_holds_for_it(house, nexthink):
     mine = house()
-    mapping = MappingId("office-repair-when-approved")
-    first, second = mine.ask(mapping=mapping), mine.ask(mapping=mapping)
+    shipped = {
+        "mapping": MappingId("office-repair-when-approved"),
+        "engine_choice": EngineChoice.WHERE_FOUND,
+    }
+    first, second = mine.ask(**shipped), mine.ask(**shipped)
     tighter = loaded(lambda text: text.replace("      max_age: 30m", "      max_age: 30m\n      per_hour: 1"))
     mine.mapping_set = replace(tighter, hash="1" * 64)
     mine.work()
