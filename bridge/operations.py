@@ -5,7 +5,7 @@ It must not know how they asked: the command line and any console call the same 
 
 import getpass
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -243,12 +243,22 @@ class Operations:
         Of what has been paused and then renamed or removed only the ledger knows, so the name is looked up
         among the pauses.
         """
-        standing = self._ledger.read(pausing.standing)
-        if not any(one.scope is scope and one.value == value for one in standing):
+        meant = scopes.among(self._ledger.read(pausing.standing), scope, value)
+        if meant is None:
             scopes.require_known(
                 scope, value, connections=self._connections(), mapping_set=self._mapping_set()
             )
+        value = value if meant is None else meant.value
         return self._ledger.write(people.resume, scope=scope, value=value, act=act)
+
+    def unknown_names(self, names: Mapping[PauseScope, str]) -> tuple[str, ...]:
+        """Return a sentence for each name that is not configured, or in no mapping set in force."""
+        connections, mapping_set = self._connections(), self._mapping_set()
+        said = (
+            scopes.unknown(scope, name, connections=connections, mapping_set=mapping_set)
+            for scope, name in names.items()
+        )
+        return tuple(filter(None, said))
 
     def declare_restored(self) -> int:
         """Hold every unfinished run, after a failover or a restore that the bridge cannot see (W7)."""

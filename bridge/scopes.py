@@ -4,13 +4,18 @@ It must not pause anything.
 """
 
 from collections.abc import Iterable
+from typing import Final
+
+import re2
 
 from bridge.connections import Connections
 from bridge.errors import NotPossible
 from bridge.mapping.language import MappingSet
 from bridge.mapping.patterns import PatternError, compiled
 from bridge.mapping.wording import nearest
-from bridge.models import PauseScope
+from bridge.models import Pause, PauseScope
+
+_ESCAPED_OR_NOT: Final = re2.compile(r"(\\.)|[^\\]+")
 
 
 def require_known(
@@ -28,10 +33,38 @@ def require_known(
         raise NotPossible(f"say which {scope} (write `bridge pause {scope} {_example(scope)}`)")
     elif scope is PauseScope.DEVICES:
         _require_pattern(value)
-    else:
-        known = _known(scope, connections, mapping_set)
-        if known is not None and value not in known:
-            raise NotPossible(f"there is no {scope} '{value}' ({nearest(value, known)})")
+    elif (wrong := unknown(scope, value, connections=connections, mapping_set=mapping_set)) is not None:
+        raise NotPossible(wrong)
+
+
+def unknown(
+    scope: PauseScope, value: str, *, connections: Connections, mapping_set: MappingSet | None
+) -> str | None:
+    """Say that a scope has no such value and which is the nearest; None where it has, or nobody knows."""
+    known = _known(scope, connections, mapping_set)
+    if known is None or value in known:
+        return None
+    return f"there is no {scope} '{value}' ({nearest(value, known)})"
+
+
+def among(standing: Iterable[Pause], scope: PauseScope, value: str) -> Pause | None:
+    """Return the pause that a person means: the one of exactly that value, else one in another case.
+
+    The case counts only where it counts for sending, too: Engines and devices are matched without it.
+    """
+    of_scope = [one for one in standing if one.scope is scope]
+    exact = next((one for one in of_scope if one.value == value), None)
+    if exact is not None or scope not in (PauseScope.ENGINE, PauseScope.DEVICES):
+        return exact
+    wanted = _folded(value)
+    alike = [one for one in of_scope if _folded(one.value) == wanted]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folded(pattern: str) -> str:
+    """Return a pattern without the case of its letters, but for escapes: \\d and \\D are opposites."""
+    folded: str = _ESCAPED_OR_NOT.sub(lambda found: found[1] or found[0].casefold(), pattern)
+    return folded
 
 
 def _example(scope: PauseScope) -> str:

@@ -9,6 +9,7 @@ from bridge.cli.many import on_each, require_one_way, where_options
 from bridge.cli.opening import bridge_to_act
 from bridge.cli.options import act_of, reason_option
 from bridge.cli.showing import line
+from bridge.ledger import people, replaying
 from bridge.ledger.choosing import Choice
 from bridge.models import PauseScope, RunId, RunState
 
@@ -59,7 +60,15 @@ def resolve(
 
         if choice is not None:
             said = "Resolve, as seen in Nexthink for each of them,"
-            on_each(bridge, choice, lambda one: do(one.run, one.attempt), what=said, dry_run=dry_run, yes=yes)
+            on_each(
+                bridge,
+                choice,
+                lambda one: do(one.run, one.attempt),
+                what=said,
+                states=people.RESOLVABLE,
+                dry_run=dry_run,
+                yes=yes,
+            )
         elif run is not None:
             state = do(RunId(run), attempt)
             line(f"run {run} is {state} now. {_RAN if ran else _AGAIN if send_again else _NOT_RAN}")
@@ -80,7 +89,15 @@ def cancel(
             return bridge.operations.cancel(seen, act=act)
 
         if choice is not None:
-            on_each(bridge, choice, lambda one: do(one.run), what="Cancel", dry_run=dry_run, yes=yes)
+            on_each(
+                bridge,
+                choice,
+                lambda one: do(one.run),
+                what="Cancel",
+                states=people.CANCELLABLE,
+                dry_run=dry_run,
+                yes=yes,
+            )
         elif run is not None:
             state = do(RunId(run))
             rest = "" if state is RunState.CANCELLED else " A part had been sent; the rest is not."
@@ -106,7 +123,15 @@ def replay(
             return f"replayed as {bridge.operations.replay(seen, act=act)}"
 
         if choice is not None:
-            on_each(bridge, choice, lambda one: do(one.run), what="Replay", dry_run=dry_run, yes=yes)
+            on_each(
+                bridge,
+                choice,
+                lambda one: do(one.run),
+                what="Replay",
+                states=replaying.REPLAYABLE,
+                dry_run=dry_run,
+                yes=yes,
+            )
         elif run is not None:
             line(f"run {run} is {do(RunId(run))}.")
 
@@ -142,7 +167,15 @@ def release(
             return "queued"
 
         if choice is not None:
-            on_each(bridge, choice, lambda one: do(one.run), what="Release", dry_run=dry_run, yes=yes)
+            on_each(
+                bridge,
+                choice,
+                lambda one: do(one.run),
+                what="Release",
+                states=people.RELEASABLE,
+                dry_run=dry_run,
+                yes=yes,
+            )
         elif run is not None:
             line(f"run {run} is {do(RunId(run))}.")
         elif portal is not None:

@@ -18,12 +18,13 @@ from bridge.errors import NotPossible, Reason
 from bridge.ledger import choosing
 from bridge.ledger.choosing import Choice, Chosen, Seen
 from bridge.mapping.wording import nearest
-from bridge.models import RunState
+from bridge.models import PauseScope, RunState
 from bridge.settings.forms import duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST: Final = 500
+_NAMED_SCOPES: Final = (PauseScope.SOURCE, PauseScope.MAPPING, PauseScope.ACTION, PauseScope.PORTAL)
 _NAMES: Final = tuple(one.name for one in fields(Choice))
 
 
@@ -75,14 +76,27 @@ def require_one_way(run: str | None, choice: Choice | None, *, dry_run: bool, ye
 
 
 def on_each(
-    bridge: Bridge, choice: Choice, act: Callable[[Seen], str], *, what: str, dry_run: bool, yes: bool
+    bridge: Bridge,
+    choice: Choice,
+    act: Callable[[Seen], str],
+    *,
+    what: str,
+    states: tuple[RunState, ...],
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Do the same with every run that fits, and say of each what came of it; exit with 1 if one failed.
 
-    `what` says in the question what is done.
+    `what` says in the question what is done; it can be done to runs in one of `states`.
     """
-    chosen = bridge.ledger.read(choosing.choose, choice=choice, most=MOST)
+    chosen = bridge.ledger.read(choosing.choose, choice=choice, states=states, most=MOST)
     line(_counted(chosen))
+    if chosen.others:
+        left = ", ".join(f"{count} {state}" for state, count in chosen.others)
+        note(f"not counted, for this needs {' or '.join(states)}: {left}")
+    if not chosen.runs:
+        for unknown in bridge.operations.unknown_names(_names_of(choice)):
+            note(unknown)
     if chosen.more:
         note(f"more than {MOST} fit; these are the oldest, do the same again for the rest")
     if dry_run or not chosen.runs:
@@ -112,6 +126,11 @@ def _confirm(question: str, *, yes: bool) -> None:
 
 def _counted(chosen: Chosen) -> str:
     return f"{len(chosen.runs)} run(s), {chosen.tickets} ticket(s), {chosen.devices} device(s)"
+
+
+def _names_of(choice: Choice) -> dict[PauseScope, str]:
+    given = {scope: getattr(choice, scope, None) for scope in _NAMED_SCOPES}
+    return {scope: name for scope, name in given.items() if name is not None}
 
 
 def _read(name: str, text: str) -> RunState | Reason | datetime | timedelta | str:

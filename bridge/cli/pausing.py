@@ -9,11 +9,12 @@ import click
 
 from bridge.cli.opening import bridge_to_act, ledger_to_read
 from bridge.cli.options import DurationParam, act_of, json_option, reason_option, scope_arguments
-from bridge.cli.showing import as_json, line, moment, table
+from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.ledger import pausing
 from bridge.models import PauseScope
 
 _LONGEST = timedelta(days=365)
+_IN_FILES = (PauseScope.MAPPING, PauseScope.ACTION)
 
 
 @click.command()
@@ -36,6 +37,11 @@ def pause(scope: str, value: str, lasting: timedelta | None, reason: str, author
     act = act_of(author, reason)
     with bridge_to_act() as bridge:
         made = bridge.operations.pause(PauseScope(scope), value, lasting=lasting, act=act)
+        looked_up = made.scope not in _IN_FILES or bridge.watching.look_up() is not None
+    if not looked_up:
+        note(
+            f"no mapping set is in force that this version can read, so nobody knows whether '{value}' exists"
+        )
     until = f"until {moment(made.expires_at)}" if made.expires_at else "until it is resumed"
     line(f"{pausing.named(made)} is paused {until}. What is under way already is not called back.")
 

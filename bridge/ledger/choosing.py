@@ -45,18 +45,21 @@ class Seen:
 class Chosen:
     """The oldest runs that fit, how many tickets and devices they are about, and whether there are more.
 
-    A device is counted by its UID where the run has looked it up, else by what its ticket calls it.
+    A device is counted by its UID where the run has looked it up, else by what its ticket calls it. `others`
+    counts by state the runs that fit, but are in none of the states that were asked for.
     """
 
     runs: tuple[Seen, ...]
     tickets: int
     devices: int
     more: bool
+    others: tuple[tuple[RunState, int], ...]
 
 
-def choose(tx: Tx, *, choice: Choice, most: int) -> Chosen:
-    """Return the oldest runs that fit, `most` of them."""
-    query = _fitting(tx, choice).order_by(runs.c.created_at, runs.c.id).limit(most + 1)
+def choose(tx: Tx, *, choice: Choice, states: tuple[RunState, ...], most: int) -> Chosen:
+    """Return the oldest runs that fit and are in one of `states`, `most` of them."""
+    able = _fitting(tx, choice).where(runs.c.state.in_(states))
+    query = able.order_by(runs.c.created_at, runs.c.id).limit(most + 1)
     rows = tx.connection.execute(query).mappings().all()
     found = [run_of(row) for row in rows[:most]]
     seen, devices = [], set[str]()
@@ -70,6 +73,7 @@ def choose(tx: Tx, *, choice: Choice, most: int) -> Chosen:
         tickets=len({(run.ticket.source, run.ticket.uid) for run in found}),
         devices=len(devices),
         more=len(rows) > most,
+        others=_by_state(tx, _fitting(tx, choice).where(runs.c.state.not_in(states))),
     )
 
 
@@ -89,6 +93,13 @@ def held_by_reason(tx: Tx) -> tuple[tuple[Reason, int], ...]:
         .order_by(runs.c.reason)
     )
     return tuple((Reason(reason), count) for reason, count in tx.connection.execute(query))
+
+
+def _by_state(tx: Tx, query: Select[tuple[object, ...]]) -> tuple[tuple[RunState, int], ...]:
+    counted = query.with_only_columns(runs.c.state, func.count()).group_by(runs.c.state)
+    return tuple(
+        (RunState(state), count) for state, count in tx.connection.execute(counted.order_by("state"))
+    )
 
 
 def _named(run: Run) -> set[str]:

@@ -5,6 +5,7 @@ It must not know who may do it; each change carries who, why, and the attempt th
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -17,6 +18,10 @@ from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import ENDED, calls_of
 from bridge.models import CallState, OwedComment, Pause, PauseScope, Run, RunId, RunState
+
+RESOLVABLE: Final = (RunState.UNKNOWN,)
+CANCELLABLE: Final = (RunState.QUEUED, RunState.HELD)
+RELEASABLE: Final = (RunState.HELD,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ def resolve(
     made = attempts_made(tx, run=run)
     if made != attempt:
         raise NotPossible(f"run {run} is at attempt {made}, not {attempt} (look again, then decide)")
-    move(tx, seen, (RunState.UNKNOWN,), state, act)
+    move(tx, seen, RESOLVABLE, state, act)
     if state is RunState.QUEUED:
         limit_again(tx, run=run)
         for call in calls_of(tx, run=run):
@@ -70,7 +75,7 @@ def cancel(tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comme
     seen = find_run(tx, run=run)
     if attempts_made(tx, run=run) != attempt:
         raise NotPossible(f"run {run} was sent meanwhile (look again, then decide)")
-    move(tx, seen, (RunState.QUEUED, RunState.HELD), state, act)
+    move(tx, seen, CANCELLABLE, state, act)
     drop_planned(tx, run=run)
     owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
@@ -83,7 +88,7 @@ def release(tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act)
     seen = find_run(tx, run=run)
     if seen.state is RunState.HELD and seen.reason is not reason:
         raise NotPossible(f"run {run} is held for {seen.reason} by now (look again, then decide)")
-    move(tx, seen, (RunState.HELD,), RunState.QUEUED, act)
+    move(tx, seen, RELEASABLE, RunState.QUEUED, act)
     if waive:
         tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=1))
 
@@ -129,7 +134,7 @@ def _release_all(tx: Tx, act: Act, condition: ColumnElement[bool]) -> int:
     held = tx.connection.execute(select(runs).where(runs.c.state == RunState.HELD, condition)).mappings()
     found = [run_of(row) for row in held]
     for run in found:
-        move(tx, run, (RunState.HELD,), RunState.QUEUED, act)
+        move(tx, run, RELEASABLE, RunState.QUEUED, act)
     return len(found)
 
 

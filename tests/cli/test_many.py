@@ -71,6 +71,37 @@ def test_unknown_runs_are_resolved_together(home):
     assert f"{run}: refused" in home.run("resolve", *where, "--not-ran", *WHY).stdout
 
 
+def test_what_it_cannot_be_done_to_is_not_counted_and_told(home, held):
+    home.run("cancel", "--where", "source=jira", "--yes", *WHY)
+    for command, counted, told in (
+        (("cancel",), 1, "not counted, for this needs queued or held: 1 cancelled"),
+        (("release",), 1, "not counted, for this needs held: 1 cancelled"),
+        (("resolve", "--ran"), 0, "not counted, for this needs unknown: 1 cancelled, 1 held"),
+        (("replay",), 1, "answered or refused or expired or cancelled or dead: 1 held"),
+    ):
+        shown = home.run(*command, "--where", "portal=main", "--dry-run", *WHY)
+        assert shown.stdout.startswith(f"{counted} run(s)")
+        assert told in shown.stderr
+    assert "not done" not in home.run("cancel", "--where", "portal=main", "--yes", *WHY).stdout
+
+
+def test_a_name_that_nothing_bears_is_told_with_the_nearest(home, held):
+    home.put_in_force()
+    for where, told in (
+        (
+            "mapping=office-repair-when-aproved",
+            "there is no mapping 'office-repair-when-aproved' (did you mean",
+        ),
+        ("action=repair-ofice,portal=mian", "there is no portal 'mian' (did you mean 'main'?)"),
+        ("source=jirra", "there is no source 'jirra' (did you mean 'jira'?)"),
+    ):
+        shown = home.run("cancel", "--where", where, "--dry-run", *WHY)
+        assert shown.stdout.startswith("0 run(s)")
+        assert told in shown.stderr
+    known = home.run("cancel", "--where", "mapping=teams-cache-when-chosen", "--dry-run", *WHY)
+    assert "there is no" not in known.stderr
+
+
 @pytest.mark.parametrize(
     ("where", "told"),
     [

@@ -91,6 +91,29 @@ def test_resuming_queues_what_the_pause_held(ready):
     )
 
 
+def test_the_case_of_engines_and_devices_does_not_matter_but_that_of_an_escape_does(ready):
+    ready.run("pause", "devices", r"WS-\D+", *WHY)
+    ready.run("pause", "engine", "Engine-EMEA-1", *WHY)
+    assert "is not paused" in ready.run("resume", "devices", r"ws-\d+", *WHY, code=1).stderr
+    ready.run("resume", "devices", r"ws-\D+", *WHY)
+    ready.run("resume", "engine", "engine-emea-1", *WHY)
+    assert ready.json("pauses") == []
+
+
+def test_of_two_that_differ_in_case_alone_the_one_that_is_written_is_lifted(ready):
+    for value in ("WS-.*", "ws-.*"):
+        ready.run("pause", "devices", value, *WHY)
+    assert "is not paused" in ready.run("resume", "devices", "Ws-.*", *WHY, code=1).stderr
+    ready.run("resume", "devices", "ws-.*", *WHY)
+    assert [one["value"] for one in ready.json("pauses")] == ["WS-.*"]
+
+
+def test_a_mapping_that_cannot_be_looked_up_is_paused_with_a_note(home):
+    home.migrate()
+    assert "nobody knows whether 'office' exists" in home.run("pause", "mapping", "office", *WHY).stderr
+    assert "nobody knows" not in home.run("pause", "portal", "main", *WHY).stderr
+
+
 def test_a_pause_works_on_either_database(home, database_url):
     home.write_settings(BRIDGE_DATABASE_URL=database_url)
     home.migrate()
