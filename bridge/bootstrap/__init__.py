@@ -41,7 +41,7 @@ from bridge.receiving import Receiving
 from bridge.resolving import Resolving
 from bridge.retaining import Keep, Retaining
 from bridge.setting_aside import SettingAside, Trips
-from bridge.settings import LiveSettings, Settings
+from bridge.settings import LiveSettings, Settings, read_folder
 from bridge.tokens import Tokens
 from bridge.watching import Watching
 
@@ -78,6 +78,11 @@ class Bridge:
 def read_live_settings(environ: Mapping[str, str] | None = None) -> LiveSettings:
     """Read the environment and the `.env` of the working directory; raise ConfigurationError."""
     return LiveSettings(os.environ if environ is None else environ, Path(".env"))
+
+
+def read_folder_settings() -> Settings:
+    """Return of this environment and folder only where the mapping files stand; raise ConfigurationError."""
+    return read_folder(os.environ, Path(".env"))
 
 
 def open_ledger(

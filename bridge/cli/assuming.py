@@ -6,6 +6,7 @@ It must not let made-up settings reach anything that sends.
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.bootstrap import read_folder_settings
 from bridge.cli.opening import read_settings
 from bridge.cli.showing import note
 from bridge.models import SourceKind
@@ -23,10 +24,14 @@ def settings_for_files(
 ) -> Settings:
     """Return the settings with the sources and portals that are named here, else the configured ones.
 
-    Where neither names any, the names of the shipped mappings are assumed, with a note. With both named the
-    environment is not read, so that files can be checked anywhere.
+    Where neither names any, the names of the shipped mappings are assumed, with a note. With both named only
+    the folder is taken from the settings, and that only without `directory`, so that files can be checked
+    anywhere.
     """
-    given = read_given({}) if sources and portals else read_settings()
+    if not (sources and portals):
+        given = read_settings()
+    else:
+        given = read_folder_settings() if directory is None else read_given({})
     wanted = sources or ({} if given.sources else _SOURCES)
     wanted_portals = portals or (() if given.portals else _PORTALS)
     _tell_assumptions(sources, portals, wanted, wanted_portals)

@@ -5,6 +5,7 @@ It must not send an action, nor remember anything.
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -14,7 +15,7 @@ from bridge.bootstrap import load_context, utc_now
 from bridge.bootstrap.outside import connect, system
 from bridge.cli import safeguards, traces
 from bridge.cli.assuming import settings_for_files
-from bridge.cli.options import NamedSource, SourceParam, json_option, portal_option
+from bridge.cli.options import NamedSource, SourceParam, directory_argument, json_option, portal_option
 from bridge.cli.previewing import LookUp, Preview, previews
 from bridge.cli.showing import as_json, jsonable, line
 from bridge.connections import Connections
@@ -41,6 +42,7 @@ class Explanation:
 
 @click.command()
 @click.argument("payload", metavar="PAYLOAD.json", type=click.File("rb"))
+@directory_argument
 @click.option(
     "--source",
     metavar="NAME[=KIND]",
@@ -56,15 +58,21 @@ class Explanation:
 )
 @json_option
 def explain(
-    payload: BinaryIO, source: NamedSource, portals: tuple[str, ...], look_up: bool, for_programs: bool
+    payload: BinaryIO,
+    directory: Path | None,
+    source: NamedSource,
+    portals: tuple[str, ...],
+    look_up: bool,
+    for_programs: bool,
 ) -> None:
     """Show what every mapping makes of a payload, and the exact request that would be sent.
 
-    The mapping files are read as they stand. PAYLOAD.json is the body of a webhook, - for the standard input.
+    The mapping files are read as they stand, from DIR or the folder of the settings. PAYLOAD.json is the body
+    of a webhook, - for the standard input.
     What fires comes first, then the nearest misses. Earlier runs and limits are not looked at.
     """
     kinds = {} if source.kind is None else {source.name: source.kind}
-    settings = settings_for_files(directory=None, sources=kinds, portals=portals)
+    settings = settings_for_files(directory=directory, sources=kinds, portals=portals)
     if look_up and portals:
         raise click.UsageError("--look-up asks a configured portal; it cannot be combined with --portal")
     found = _explained(settings, SourceName(source.name), payload.read(), look_up=look_up)

@@ -10,7 +10,7 @@ import click
 from bridge.bootstrap import check_files
 from bridge.checking import CheckResult
 from bridge.cli.assuming import settings_for_files
-from bridge.cli.options import NamedSource, SourceParam, json_option, portal_option
+from bridge.cli.options import NamedSource, SourceParam, directory_argument, json_option, portal_option
 from bridge.cli.showing import as_json, line
 from bridge.errors import ConfigurationError
 from bridge.mapping import schemas
@@ -20,7 +20,7 @@ _SCHEMAS = {"actions": schemas.ACTIONS, "mappings": schemas.MAPPINGS}
 
 
 @click.command()
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@directory_argument
 @click.option(
     "--source",
     "sources",
@@ -37,7 +37,7 @@ def check(
     """Check mapping files and run the tests that stand in them.
 
     DIR is the folder of the mappings and its actions.yaml. Default: the folder of the settings. With --source
-    and --portal no settings are read at all.
+    and --portal nothing else of the settings is read, and with DIR nothing at all.
     """
     kinds = {source.name: source.kind for source in sources if source.kind is not None}
     result = _checked(settings_for_files(directory=directory, sources=kinds, portals=portals))

@@ -6,6 +6,7 @@ It must not read settings or files.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -77,6 +78,13 @@ def ticket_key(text: str) -> str:
 def json_option(function: F) -> F:
     """Add --json."""
     return click.option("--json", "for_programs", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def directory_argument(function: F) -> F:
+    """Add DIR: the folder of mapping files, in place of the configured one."""
+    return click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))(
+        function
+    )
 
 
 def portal_option(function: F) -> F:

@@ -6,7 +6,7 @@ It must not construct anything from the settings; the composition does that.
 from bridge.settings.describing import SettingDoc, describe, in_force
 from bridge.settings.model import Settings
 from bridge.settings.portals import PortalSettings
-from bridge.settings.reading import LiveSettings, read_settings
+from bridge.settings.reading import LiveSettings, read_folder, read_settings
 from bridge.settings.sources import Deployment, InternalComments, SignatureEncoding, SourceSettings, Verify
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "Verify",
     "describe",
     "in_force",
+    "read_folder",
     "read_settings",
 ]

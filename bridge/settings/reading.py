@@ -22,6 +22,7 @@ from bridge.settings.model import Settings
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _MAX_NAME = 40
+_OF_FOLDER = (f"{PREFIX}MAPPINGS", f"{PREFIX}CATALOGUE")
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,18 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
     are ignored, and empty ones count as not set.
     """
     return _read(environ, env_file)[0]
+
+
+def read_folder(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
+    """Return settings that say where the mapping files stand, and nothing else of what is given.
+
+    Raises ConfigurationError as `read_settings`, but for settings that it does not look at.
+    """
+    from_file, problems = _variables_of(env_file)
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    given = _ours(from_file) | _ours(environ)
+    return read_settings({name: given[name] for name in _OF_FOLDER if name in given})
 
 
 class LiveSettings:

@@ -69,6 +69,20 @@ def test_with_sources_and_portals_named_no_settings_are_read(home):
     assert "13 of 13" in home.run("check", *named).stdout
 
 
+def test_with_sources_and_portals_named_the_folder_is_still_that_of_the_settings(home):
+    (home.folder / "mappings").rename(home.folder / "rules")
+    home.write_settings(BRIDGE_MAPPINGS="rules", BRIDGE_NOT_A_SETTING="1")
+    named = ("--portal", "main", "--source", "jira=jira")
+    assert "13 of 13" in home.run("check", *named, "--source", "servicenow=servicenow").stdout
+    payload = "rules/samples/jira-approved.json"
+    for file in (home.folder / "rules").glob("servicenow-*.yaml"):
+        file.unlink()
+    assert "fires" in home.run("explain", payload, *named).stdout
+    (home.folder / ".env").write_text("no assignment")
+    assert ".env:1: cannot be read" in home.run("explain", payload, *named, code=1).stderr
+    assert "fires" in home.run("explain", payload, "rules", *named).stdout
+
+
 def test_named_sources_are_the_only_ones(home):
     result = home.run("check", "--source", "helpdesk=jira", "--portal", "main", code=1)
     assert "unknown source 'jira'" in result.stdout
