@@ -48,12 +48,17 @@ def read(data: Json, layer: Layer) -> tuple[Limit, ...]:
     )
 
 
+def is_tighter(one: Limit, other: Limit) -> bool:
+    """Say whether a limit always holds before another of its kind; of cooldowns the longer one does."""
+    return one.kind is other.kind and _order(one) < _order(other)
+
+
 def tightest(limits: Iterable[Limit]) -> tuple[Limit, ...]:
     """Return of each kind the limit that is smallest; of cooldowns the longest."""
     chosen: dict[LimitKind, Limit] = {}
     for limit in limits:
         held = chosen.get(limit.kind)
-        if held is None or _order(limit) < _order(held):
+        if held is None or is_tighter(limit, held):
             chosen[limit.kind] = limit
     return tuple(chosen.values())
 

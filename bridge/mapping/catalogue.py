@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.mapping import bounds, parameters
+from bridge.mapping import bounds, parameters, slack
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.documents import Place
 from bridge.mapping.parameters import ParamRule, Shape
@@ -93,6 +93,10 @@ def _action(name: str, entry: Json, spot: Spot, reading: Reading) -> Action:
     choice, engines = _engines(entry.get("engines", "where_found"))
     limits = entry.get("limits", {})
     most = [int(group["max_devices"]) for group in (entry, limits) if "max_devices" in group]
+    max_devices = min(most, default=None)
+    own_limits = bounds.read(limits, Layer.ACTION)
+    demand = entry.get("approval", "none")
+    slack.of_action(own_limits, demand, max_devices, spot, reading)
     params = entry.get("params", {})
     return Action(
         name=name,
@@ -102,11 +106,11 @@ def _action(name: str, entry: Json, spot: Spot, reading: Reading) -> Action:
         engines=engines,
         fence=_fence(entry["devices"], (*spot, "devices"), reading),
         owner=OwnerFence.read(entry["devices"]) if "owner" in entry["devices"] else None,
-        max_devices=min(most, default=None),
-        limits=bounds.read(limits, Layer.ACTION),
+        max_devices=max_devices,
+        limits=own_limits,
         timeout_seconds=int(entry.get("timeout_seconds", _DEFAULT_TIMEOUT_SECONDS)),
         repeatable=entry.get("repeatable") == "true",
-        approval_above=_approval_above(entry.get("approval", "none")),
+        approval_above=_approval_above(demand),
         params=tuple(_param(key, params[key], (*spot, "params", key), reading) for key in params),
         place=reading.document.key_place(spot),
     )

@@ -106,7 +106,7 @@ class Faults:
 
 
 class _UnreadableError(Exception):
-    """Ends the reading of a document at its first fault of form."""
+    """Ends the reading of a document at a fault of form after which nothing is sure."""
 
     def __init__(self, position: tuple[int, int], text: str) -> None:
         super().__init__(text)
@@ -114,10 +114,27 @@ class _UnreadableError(Exception):
         self.text = text
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """The events of a file, and where it notes keys that stand twice; the first one counts then."""
+
+    events: Iterator[yaml.Event]
+    file: str
+    faults: Faults
+
+    def note_twice(self, position: tuple[int, int], key: str, first: tuple[int, int]) -> None:
+        place = Place(file=self.file, line=position[0], column=position[1])
+        self.faults.add(place, f"key '{key}' stands here twice (first in line {first[0]}; remove one)")
+
+
 def read(file: str, text: str, faults: Faults) -> Document | None:
-    """Return the document of a file, or None after noting why it cannot be read."""
+    """Return the document of a file, or None after noting why it cannot be read.
+
+    A key that stands twice is noted, and what follows is read all the same.
+    """
     try:
-        data, root = _build(yaml.parse(text, Loader=yaml.CBaseLoader))
+        events = yaml.parse(text, Loader=yaml.CBaseLoader)
+        data, root = _build(_Stream(events=events, file=file, faults=faults))
     except _UnreadableError as error:
         faults.add(Place(file=file, line=error.position[0], column=error.position[1]), error.text)
         return None
@@ -163,21 +180,21 @@ def _line(lines: list[str], number: int) -> str:
     return lines[number].encode("utf-8", "replace").decode() if 0 <= number < len(lines) else ""
 
 
-def _build(events: Iterator[yaml.Event]) -> tuple[Json, _Spot]:
+def _build(stream: _Stream) -> tuple[Json, _Spot]:
     """Return data and positions of the one document that the events describe."""
-    for event in events:
+    for event in stream.events:
         if isinstance(event, yaml.StreamEndEvent):
             raise _UnreadableError(_position(event), "the file is empty (write at least 'version: 1')")
         if isinstance(event, yaml.DocumentStartEvent):
             break
-    result = _value(next(events), events, 1)
-    for event in events:
+    result = _value(next(stream.events), stream, 1)
+    for event in stream.events:
         if isinstance(event, yaml.DocumentStartEvent):
             raise _UnreadableError(_position(event), "a second document begins here (use one file for each)")
     return result
 
 
-def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> tuple[Json, _Spot]:
+def _value(event: yaml.Event, stream: _Stream, depth: int) -> tuple[Json, _Spot]:
     """Return the value that begins with an event."""
     _refuse_marks(event)
     position = _position(event)
@@ -187,8 +204,8 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> tuple
     if depth > _MAX_DEPTH:
         raise _UnreadableError(position, f"more than {_MAX_DEPTH} levels deep (no mapping needs that)")
     if isinstance(event, yaml.SequenceStartEvent):
-        return _sequence(events, spot, depth), spot
-    return _mapping(events, spot, depth), spot
+        return _sequence(stream, spot, depth), spot
+    return _mapping(stream, spot, depth), spot
 
 
 def _position(event: yaml.Event) -> tuple[int, int]:
@@ -211,20 +228,20 @@ def _refuse_marks(event: yaml.Event) -> None:
         raise _UnreadableError(_position(event), f"tag '{event.tag}' (remove it, or put the value in quotes)")
 
 
-def _sequence(events: Iterator[yaml.Event], spot: _Spot, depth: int) -> list[Json]:
+def _sequence(stream: _Stream, spot: _Spot, depth: int) -> list[Json]:
     values: list[Json] = []
-    for event in events:
+    for event in stream.events:
         if isinstance(event, yaml.SequenceEndEvent):
             break
-        value, below = _value(event, events, depth + 1)
+        value, below = _value(event, stream, depth + 1)
         spot.entries[len(values)] = below
         values.append(value)
     return values
 
 
-def _mapping(events: Iterator[yaml.Event], spot: _Spot, depth: int) -> dict[str, Json]:
+def _mapping(stream: _Stream, spot: _Spot, depth: int) -> dict[str, Json]:
     values: dict[str, Json] = {}
-    for event in events:
+    for event in stream.events:
         if isinstance(event, yaml.MappingEndEvent):
             break
         _refuse_marks(event)
@@ -232,10 +249,9 @@ def _mapping(events: Iterator[yaml.Event], spot: _Spot, depth: int) -> dict[str,
         if not isinstance(event, yaml.ScalarEvent):
             raise _UnreadableError(position, "a key must be a text (put it in quotes)")
         key = event.value
+        value, below = _value(next(stream.events), stream, depth + 1)
         if key in values:
-            raise _UnreadableError(
-                position, f"key '{key}' stands here twice (first in line {spot.keys[key][0]}; remove one)"
-            )
-        values[key], spot.entries[key] = _value(next(events), events, depth + 1)
-        spot.keys[key] = position
+            stream.note_twice(position, key, spot.keys[key])
+            continue
+        values[key], spot.entries[key], spot.keys[key] = value, below, position
     return values

@@ -6,7 +6,7 @@ It must not look at a ticket, nor leave out of the rule what the file says for s
 from datetime import timedelta
 from string import Template
 
-from bridge.mapping import afterwards, approval, asking, bounds, parameters, targets
+from bridge.mapping import afterwards, approval, asking, bounds, parameters, slack, targets
 from bridge.mapping.catalogue import Action, Catalogue
 from bridge.mapping.documents import Path as Spot
 from bridge.mapping.documents import Place
@@ -52,6 +52,8 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
     max_devices, max_devices_of = _max_devices(entry, action)
     max_age, max_age_of = _max_age(entry)
     demand = approval.rule(entry, action)
+    limits = _limits(entry, action)
+    slack.of_mapping(entry, limits, max_devices=(max_devices, max_devices_of), max_age=(max_age, max_age_of))
     again = afterwards.send_again(entry, max_age)
     after = afterwards.write_backs(entry, kind)
     if source is None or events is None or None in (when, devices, portal, params):
@@ -75,7 +77,7 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
         max_devices_of=max_devices_of,
         max_age=max_age,
         max_age_of=max_age_of,
-        limits=_limits(entry, action),
+        limits=limits,
         approval=demand,
         send_again=again,
         after=after,

@@ -77,7 +77,7 @@ def load(texts: MappingTexts, context: LoadContext) -> MappingSet:
         catalogue=known,
         mappings=mappings,
         cases=cases,
-        warnings=tuple(_warnings(known)),
+        warnings=(*_warnings(known), *loading.warnings.sorted()),
         by_event=_indexed(mappings),
     )
 
@@ -88,6 +88,7 @@ class _Loading:
 
     context: LoadContext
     faults: Faults = field(default_factory=Faults)
+    warnings: Faults = field(default_factory=Faults)
     compiled: Compiled = field(default_factory=Compiled)
     seen: dict[str, Place] = field(default_factory=dict)
     schema: Validator = field(default_factory=lambda: schemas.validator(schemas.MAPPINGS))
@@ -147,7 +148,13 @@ class _Loading:
                 self.seen[name] = reading.document.place(spot)
 
     def _reading(self, document: Document) -> Reading:
-        return Reading(document=document, faults=self.faults, context=self.context, compiled=self.compiled)
+        return Reading(
+            document=document,
+            faults=self.faults,
+            warnings=self.warnings,
+            context=self.context,
+            compiled=self.compiled,
+        )
 
 
 def _sound(data: Json, key: str, faulty: frozenset[Spot]) -> Iterator[tuple[Json, Spot]]:

@@ -47,16 +47,21 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One document being read. What it notes makes the load fail, but the reading goes on."""
+    """One document being read. A fault makes the load fail, but the reading goes on; a warning does not."""
 
     document: Document
     faults: Faults
+    warnings: Faults
     context: LoadContext
     compiled: Compiled
 
     def fault(self, spot: Spot, text: str) -> None:
         """Note a problem of the value at a place."""
         self.faults.add(self.document.place(spot), text)
+
+    def warn(self, spot: Spot, text: str) -> None:
+        """Note what should be looked at, of the value at a place."""
+        self.warnings.add(self.document.place(spot), text)
 
     def key_fault(self, spot: Spot, text: str) -> None:
         """Note a problem of the key at a place."""

@@ -23,7 +23,7 @@ MAPPINGS = "mappings.schema.json"
 # jsonschema types every attribute of an error as perhaps unset; those that it raises are complete.
 _Error = Any
 
-_INTEGER = re2.compile(r"-?[0-9]{1,9}")
+_INTEGER = re2.compile(r"-?[0-9]{1,40}")
 _WORD = re2.compile(r"[A-Za-z0-9_-]{1,40}")
 _NUMBER = re2.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
@@ -171,6 +171,8 @@ def _type(error: _Error, subject: str) -> str:
     names = wanted if isinstance(wanted, list) else [wanted]
     found = error.instance
     way_out = f" (write [{found}])" if names[0] == "array" and _is_text(found, _WORD) else ""
+    if "x-way-out" in error.schema:
+        way_out = f" ({error.schema['x-way-out']})"
     return f"{subject} must be {_PLAIN_WORDS[names[0]]}, but is {_kind(found)}{way_out}"
 
 

@@ -39,10 +39,24 @@ def test_a_place_that_is_not_there_is_the_nearest_above() -> None:
     assert str(document.key_place(("a", 0, "missing"))) == "m.yaml:2:5"
 
 
+def test_a_key_that_stands_twice_hides_no_other_problem_and_the_first_one_counts():
+    faults = Faults()
+    document = read("m.yaml", "a: 1\na: {b: 2, b: 3}\nc: {d: 4, d: 5}\ne: &x 6\n", faults)
+    assert document is None
+    assert [fault.partition("; ")[0] for fault in faults.sorted()] == [
+        "m.yaml:2:1: key 'a' stands here twice (first in line 1",
+        "m.yaml:2:11: key 'b' stands here twice (first in line 2",
+        "m.yaml:3:11: key 'd' stands here twice (first in line 3",
+        "m.yaml:4:4: anchor '&x' (remove it, or put the value in quotes)",
+    ]
+    document = read("m.yaml", "a: 1\na: 2\n", Faults())
+    assert document is not None
+    assert document.data == {"a": "1"}
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: 1\nb: 2\na: 3\n", "m.yaml:3:1: key 'a' stands here twice (first in line 1; remove one)"),
         ("a: &x 1\n", "m.yaml:1:4: anchor '&x' (remove it, or put the value in quotes)"),
         ("a: [b, *x]\n", "m.yaml:1:8: alias '*x' (write the value out, or put it in quotes)"),
         ("a: !!int 1\n", "m.yaml:1:4: tag 'tag:yaml.org,2002:int' (remove it, or put the value in quotes)"),

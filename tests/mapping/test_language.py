@@ -135,6 +135,11 @@ FAULTS = [
     ("mode: live", "limits: {max_devices: many}", "12:27: 'max_devices' must be a whole number, but is 'many'"),
     ("mode: live", "limits: {max_devices: 0}", "12:27: 'max_devices' must be 1 or more, not 0"),
     ("mode: live", "limits: {max_devices: 10001}", "12:27: 'max_devices' must be 10000 or less, not 10001"),
+    (
+        "mode: live",
+        "limits: {max_devices: 1000000000}",
+        "12:27: 'max_devices' must be 10000 or less, not 1000000000",
+    ),
     ("mode: live", "limits: {max_age: 1 day}", "12:23: '1 day' is not a duration such as 90s, 30m, 4h or 2d"),
     ("mode: live", "portal: us", "12:13: action 'repair-office' has no portal 'us' (known: main)"),
     (

@@ -436,7 +436,7 @@ FAULTS = [
     ("limits: {per_hour: 0}", "12:24: 'per_hour' must be 1 or more, not 0"),
     ("limits: {per_hor: 1}", "12:14: unknown key 'per_hor' (did you mean 'per_hour'?)"),
     ("limits: {cooldown: 4}", "12:24: '4' is not a duration such as 90s, 30m, 4h or 2d"),
-    ("approval: required", "12:15: 'approval' must be a group of keys, but is 'required'"),
+    ("approval: required", "12:15: 'approval' must be a group of keys, but is 'required' (write {} where every run needs it, or a group such as {above: 5}; leave it out where none does)"),
     ("approval: {field: status}", "12:15: 'field' needs 'becomes' beside it (add 'becomes' or remove 'field')"),
     ("approval: {becomes: X}", "12:15: 'becomes' needs 'field' beside it (add 'field' or remove 'becomes')"),
     ("approval: {not_by: [persn]}", "12:25: this entry cannot be 'persn' (did you mean 'person'?)"),
@@ -584,3 +584,101 @@ def test_nobody_can_approve_by_a_field_where_who_changed_it_cannot_be_read(
         "mappings/m1.yaml:13:23: who changed 'status' cannot be read: source 'jira' tells of no history "
         "(have HISTORY of the source set, use 'system', or leave it to 'bridge approve')",
     )
+
+
+# ── what can never hold ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_action", "told"),
+    [
+        ("limits: {per_hour: 20}", "", None),
+        (
+            "limits: {per_hour: 200}",
+            "",
+            "'per_hour: 200' is never reached: the bridge's is 100 (lower it, or remove it)",
+        ),
+        (
+            "limits: {per_hour: 20}",
+            "limits: {per_hour: 10}",
+            "'per_hour: 20' is never reached: the action's is 10 (lower it, or remove it)",
+        ),
+        ("limits: {per_hour: 100}", "", None),
+        (
+            "limits: {cooldown: 1h}",
+            "limits: {cooldown: 4h}",
+            "'cooldown' has no effect: the action's is longer (remove it, or lengthen it)",
+        ),
+        ("limits: {cooldown: 1h}", "limits: {cooldown: 30m}", None),
+        (
+            "limits: {max_age: 2d}",
+            "",
+            "'max_age' 2d has no effect: the bridge's is shorter (shorten it, or raise BRIDGE_MAX_AGE)",
+        ),
+        ("limits: {max_age: 24h}", "", None),
+        (
+            "limits: {max_devices: 6}",
+            "",
+            "'max_devices: 6' has no effect: the action's is 5 (lower it, or remove it)",
+        ),
+        ("limits: {max_devices: 5}", "", None),
+        ("approval: {above: 4}", "", None),
+        (
+            "approval: {above: 5}",
+            "",
+            "approval above 5 device(s) is never asked for: a run may have 5 at most (lower it)",
+        ),
+        ("approval: {}", "", None),
+        (
+            "",
+            "approval: {above: 5}",
+            "approval above 5 device(s) is never asked for: a run may have 5 at most (lower it)",
+        ),
+        (
+            "",
+            "limits: {per_hour: 101}",
+            "'per_hour: 101' is never reached: the bridge's is 100 (lower it, or remove it)",
+        ),
+    ],
+)
+def test_a_bound_that_can_never_hold_is_told_and_no_problem(
+    load_texts: Load,
+    mapping: str,
+    catalogue: str,
+    context: LoadContext,
+    own: str,
+    of_the_action: str,
+    told: str | None,
+) -> None:
+    loaded = load_texts(
+        mapping + (f"    {own}\n" if own else ""),
+        actions=of_action(catalogue, of_the_action) if of_the_action else catalogue,
+        context=replace(context, limits=(limit(LimitKind.PER_HOUR, Layer.BRIDGE, 100, HOUR),)),
+    )
+    found = [warning for warning in loaded.warnings if "takes any text" not in warning]
+    assert [warning.partition(": ")[2] for warning in found] == ([] if told is None else [told])
+    assert all(
+        warning.startswith("mappings/m1.yaml:" if own else "mappings/actions.yaml:11:") for warning in found
+    )
+
+
+def test_if_too_many_that_never_asks_is_told(load_texts: Load, mapping: str) -> None:
+    text = mapping + "    limits: {max_devices: 5}\n"
+    text = text.replace("    devices:\n", "    devices:\n      if_too_many: approval\n")
+    told = "approval above 5 device(s) is never asked for"
+    assert any(told in warning for warning in load_texts(text).warnings)
+
+
+def test_every_whole_number_of_the_language_has_a_least_and_a_greatest_value() -> None:
+    def whole_numbers(schema: Any) -> Any:
+        if isinstance(schema, dict):
+            if schema.get("type") == "integer":
+                yield schema
+            schema = list(schema.values())
+        for below in schema if isinstance(schema, list) else []:
+            yield from whole_numbers(below)
+
+    for name in (schemas.ACTIONS, schemas.MAPPINGS):
+        found = list(whole_numbers(json.loads(schemas.text(name))))
+        assert found
+        assert all(0 <= one["minimum"] <= one["maximum"] <= 1_000_000 for one in found)
