@@ -11,8 +11,9 @@ from datetime import datetime
 from bridge.comments.waiting import limit_in_words
 from bridge.errors import Reason
 from bridge.ledger import pausing
+from bridge.ledger.choosing import FREED_BY_TIME
 from bridge.ledger.queries import RunStory
-from bridge.models import Approval, ApprovalState, Part, Pause, RunState
+from bridge.models import Approval, ApprovalState, Part, Pause, Run, RunState
 from bridge.policy import HASH_SHOWN, too_old_at
 from bridge.sending_again import parts_to_send_again
 
@@ -57,6 +58,13 @@ def of(story: RunStory) -> WaysOut:
             commands=(f"bridge send-again {run.id} --attempt {attempt} --reason TEXT",),
         )
     return WaysOut(facts=facts)
+
+
+def until(run: Run) -> datetime | None:
+    """Return when a held run goes on by itself, as it was when it was held; None where it does not."""
+    if run.state is not RunState.HELD or run.plan is None or run.reason not in FREED_BY_TIME:
+        return None
+    return run.due_at if run.due_at < too_old_at(run.plan) else None
 
 
 def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
@@ -115,8 +123,10 @@ def _facts(story: RunStory) -> Iterator[tuple[str, str]]:
         yield "pause", f"{pausing.named(pause)}, since {_moment(pause.at)} by {author} ({pause.reason}{why})"
     if story.approval is not None:
         yield from _of_approval(story.approval)
-    if ruling is not None and ruling.until is not None:
-        yield "not before", _moment(ruling.until)
+    known = (ruling.until if ruling else None, pause.expires_at if pause else None)
+    ends = [at for at in known if at is not None]
+    if ends:
+        yield "not before", _moment(max(ends))
     if run.plan is not None:
         yield "expires", _moment(too_old_at(run.plan))
 

@@ -26,8 +26,8 @@ _AGAIN = "A further attempt is made as soon as the one before is over for certai
 @click.option(
     "--attempt",
     type=click.IntRange(1),
-    help="How many requests had been made when you looked (`bridge runs show` says it); if there was another "
-    "since, nothing happens. --send-again needs it.",
+    help="How many requests had been made when you looked (`bridge runs show` numbers them); if there was "
+    "another since, nothing happens. --send-again needs it.",
 )
 @reason_option
 def resolve(

@@ -7,7 +7,9 @@ import click
 
 from bridge.cli.opening import bridge_to_act
 from bridge.cli.options import act_of, reason_option
-from bridge.cli.showing import line
+from bridge.cli.showing import line, named
+from bridge.comments.second_sends import engine_names
+from bridge.ledger import working
 from bridge.models import RunId
 
 
@@ -17,8 +19,8 @@ from bridge.models import RunId
     "--attempt",
     type=click.IntRange(1),
     required=True,
-    help="How many requests had been made when you looked (`bridge runs show` says it); if there was another "
-    "since, nothing happens.",
+    help="How many requests had been made when you looked (`bridge runs show` numbers them); if there was "
+    "another since, nothing happens.",
 )
 @reason_option
 def send_again(run: str, attempt: int, reason: str, author: str | None) -> None:
@@ -29,5 +31,6 @@ def send_again(run: str, attempt: int, reason: str, author: str | None) -> None:
     """
     with bridge_to_act() as bridge:
         parts = bridge.operations.send_again(RunId(run), attempt=attempt, act=act_of(author, reason))
+        names = engine_names(bridge.ledger.read(working.calls_of, run=RunId(run)))
     engines = dict.fromkeys(engine for part in parts for engine in part.engines or ())
-    line(f"run {run} is queued for {len(engines)} Engine(s): {', '.join(engines)}")
+    line(f"run {run} is queued for {len(engines)} Engine(s): {', '.join(named(engines, names))}")

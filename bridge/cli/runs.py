@@ -3,7 +3,7 @@
 They must not change the ledger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import click
@@ -11,11 +11,12 @@ import click
 from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option, ticket_key
-from bridge.cli.showing import as_json, instant, line, moment, table
+from bridge.cli.showing import as_json, instant, line, moment, named, table
+from bridge.comments.second_sends import engine_names
 from bridge.ledger import queries
 from bridge.ledger.queries import RunStory
 from bridge.ledger.timeline import HistoryLine
-from bridge.models import Call, CallState, Comment, CommentState, Plan, Run, RunId, RunState
+from bridge.models import Call, CallState, Comment, CommentState, EngineUid, Plan, Run, RunId, RunState
 
 _OF_CALLS = ("intended", "call_")
 _LATE = "late_answer"
@@ -74,7 +75,7 @@ def list_runs(
                 run.mapping,
                 run.plan.action if run.plan else None,
                 run.state,
-                run.reason,
+                _waits_for(run),
             )
             for run in found
         ],
@@ -106,6 +107,11 @@ def show_run(run: str, for_programs: bool) -> None:
         line(found.advice)
     for command in found.commands:
         line(command, indent=2)
+
+
+def _waits_for(run: Run) -> str | None:
+    until = ways_out.until(run)
+    return run.reason if until is None else f"{run.reason} until {moment(until)}"
 
 
 def _print_run(run: Run) -> None:
@@ -150,8 +156,12 @@ def _timeline(story: RunStory) -> Iterator[tuple[datetime, tuple[str, ...]]]:
     for finding in story.decided:
         seen = (condition["seen"] for condition in finding["conditions"])
         yield delivery.received_at, (f"matched         {finding['mapping']}", *filter(None, seen))
+    names = engine_names(story.calls)
+    made = sorted(filter(None, (call.intended_at for call in story.calls)))
     for call in story.calls:
-        yield from _call_lines(call)
+        # What `--attempt` asks for is the number of the newest one.
+        number = made.index(call.intended_at) + 1 if call.intended_at else None
+        yield from _call_lines(call, number, names)
     for entry in story.history:
         # The calls themselves tell more than the timeline's note of them, but for an answer that came late.
         if entry.detail == _LATE or not entry.event.startswith(_OF_CALLS):
@@ -166,12 +176,20 @@ def _history_line(entry: HistoryLine) -> str:
     return f"{entry.event.replace('_', ' '):<15} {said}".rstrip()
 
 
-def _call_lines(call: Call) -> Iterator[tuple[datetime, tuple[str, ...]]]:
-    name = f"call            part {call.part.number}, attempt {call.attempt}"
+def _call_lines(
+    call: Call, number: int | None, names: Mapping[EngineUid, str]
+) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    request = "" if number is None else f"request {number}: "
+    name = f"call            {request}part {call.part.number}, attempt {call.attempt}"
     if call.intended_at is not None:
         devices = (f"{device.name or '-'} {device.uid}" for device in call.part.devices)
-        engines = (f"on Engine {engine}" for engine in call.part.engines or ("all that are connected",))
-        yield call.intended_at, (f"{name} begins, {call.request_uid}", *devices, *engines)
+        engines = (
+            ("all that are connected",) if call.part.engines is None else named(call.part.engines, names)
+        )
+        yield (
+            call.intended_at,
+            (f"{name} begins, {call.request_uid}", *devices, *(f"on Engine {engine}" for engine in engines)),
+        )
     if call.ended_at is not None:
         yield call.ended_at, (f"{name} is {call.state}", *_answer_lines(call))
 

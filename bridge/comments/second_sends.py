@@ -3,6 +3,7 @@
 It must not tell that anything was sent again before it was.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from bridge import comments
@@ -31,10 +32,13 @@ def asked(
     return report(run, plan, "It is sent again", Tone.NEUTRAL, advice, calls=calls, facts=facts)
 
 
+def engine_names(calls: Iterable[Call]) -> dict[EngineUid, str]:
+    """Return the names of the Engines that answered, as far as they were known."""
+    outcomes = (outcome for call in calls if call.result for outcome in call.result.outcomes)
+    return {outcome.engine: outcome.name for outcome in outcomes if outcome.name}
+
+
 def _engines(calls: tuple[Call, ...], parts: tuple[Part, ...]) -> str:
-    names: dict[EngineUid, str] = {}
-    for call in calls:
-        for outcome in call.result.outcomes if call.result else ():
-            names[outcome.engine] = outcome.name or f"Engine {outcome.engine}"
+    names = engine_names(calls)
     wanted = dict.fromkeys(engine for part in parts for engine in part.engines or ())
     return listed([names.get(engine, f"Engine {engine}") for engine in wanted])

@@ -41,8 +41,8 @@ def examine(figures: Figures, *, worker_seconds: float) -> Iterator[Finding]:
         count = states.get(state, 0)
         if count:
             yield warning("runs", f"{count} {state}", way_out)
-    for reason, count in figures.held:
-        yield warning("runs", f"{count} held for {reason}", _OF_HELD.get(reason, _HELD))
+    for held in figures.held:
+        yield warning("runs", f"{held.count} held for {held.reason}", _OF_HELD.get(held.reason, _HELD))
     if not figures.held and not any(states.get(state, 0) for state in _WAITING):
         yield good("runs", "none is unknown, held or dead")
     if figures.undeliverable:

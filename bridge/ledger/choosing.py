@@ -5,6 +5,7 @@ It must not return more than was asked for: nobody decides about what they canno
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, func, select
 
@@ -14,6 +15,11 @@ from bridge.ledger.codec import run_of
 from bridge.ledger.tables import is_in, runs
 from bridge.ledger.working import calls_of
 from bridge.models import Run, RunId, RunState
+
+# What is held for these is looked at again by itself: when it is due, time has freed it, or it is too old.
+FREED_BY_TIME: Final = frozenset(
+    {Reason.OVER_LIMIT, Reason.PAUSED, Reason.PORTAL_PAUSED, Reason.CLOCK_WENT_BACK}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +90,27 @@ def still_fits(tx: Tx, *, choice: Choice, seen: Seen) -> bool:
     return row is not None and made == seen.attempt
 
 
-def held_by_reason(tx: Tx) -> tuple[tuple[Reason, int], ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """How many runs wait for what; `next_at` is when time frees or ends the first; None: a person does."""
+
+    reason: Reason
+    count: int
+    next_at: datetime | None
+
+
+def held_by_reason(tx: Tx) -> tuple[Held, ...]:
     """Count the held runs by what they wait for."""
     query = (
-        select(runs.c.reason, func.count())
+        select(runs.c.reason, func.count(), func.min(runs.c.due_at))
         .where(is_in(runs.c.state, RunState.HELD), runs.c.reason.is_not(None))
         .group_by(runs.c.reason)
         .order_by(runs.c.reason)
     )
-    return tuple((Reason(reason), count) for reason, count in tx.connection.execute(query))
+    return tuple(
+        Held(reason=Reason(reason), count=count, next_at=due_at if reason in FREED_BY_TIME else None)
+        for reason, count, due_at in tx.connection.execute(query)
+    )
 
 
 def _by_state(tx: Tx, query: Select[tuple[object, ...]]) -> tuple[tuple[RunState, int], ...]:

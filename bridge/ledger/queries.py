@@ -9,10 +9,10 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, func, select
 
-from bridge.errors import NotPossible, Reason
+from bridge.errors import NotPossible
 from bridge.ledger import Tx, approvals, auditing, pausing, sending, watches
 from bridge.ledger.auditing import Unsealed
-from bridge.ledger.choosing import held_by_reason
+from bridge.ledger.choosing import Held, held_by_reason
 from bridge.ledger.codec import comment_of, delivery_of, run_of
 from bridge.ledger.pseudonyms import SALT_FACT
 from bridge.ledger.retention import EMPTIED
@@ -85,7 +85,7 @@ class Figures:
 
     now: datetime
     runs: tuple[tuple[RunState, int], ...]
-    held: tuple[tuple[Reason, int], ...]
+    held: tuple[Held, ...]
     oldest_due: datetime | None
     pending_deliveries: int
     oldest_pending: datetime | None

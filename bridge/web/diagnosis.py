@@ -101,9 +101,8 @@ def diagnose(
     return tuple(checks)
 
 
-def _count(name: str, value: int, *, warns: bool = False, component: str | None = None) -> Check:
-    status = Health.WARN if warns else Health.PASS
-    return Check(name=name, status=status, value=value, component=component)
+def _count(name: str, value: int, *, warns: bool = False) -> Check:
+    return Check(name=name, status=Health.WARN if warns else Health.PASS, value=value)
 
 
 def _workers(alive: int) -> Check:
@@ -159,8 +158,15 @@ def _runs(figures: Figures) -> Iterator[Check]:
     for state in (RunState.UNKNOWN, RunState.HELD):
         count = states.get(state, 0)
         yield _count(f"runs:{state}", count, warns=count > 0)
-    for reason, count in figures.held:
-        yield _count("runs:held_for", count, warns=True, component=reason)
+    for held in figures.held:
+        next_at = held.next_at
+        yield Check(
+            name="runs:held_for",
+            status=Health.WARN,
+            value=held.count,
+            component=held.reason,
+            output=f"the first goes on, or expires, at {next_at:%Y-%m-%d %H:%M} UTC" if next_at else None,
+        )
     dead = [each for each in _totals(figures, "run") if each.label == RunState.DEAD]
     yield _count("runs:dead", states.get(RunState.DEAD, 0), warns=_lately(figures.now, dead))
 

@@ -93,8 +93,8 @@ def _of_snapshot(snapshot: Snapshot) -> Iterator[Metric]:
         states.add_metric((state,), count)
     yield states
     held = GaugeMetricFamily("bridge_runs_held", "Held runs, by what they wait for.", labels=("reason",))
-    for reason, count in figures.held:
-        held.add_metric((reason,), count)
+    for one in figures.held:
+        held.add_metric((one.reason,), one.count)
     yield held
     yield from _waiting(figures)
     yield from _standing(figures)

@@ -85,7 +85,7 @@ def test_an_answered_run_is_sent_again_to_the_engine_that_missed_it(home):
     stale = home.run("send-again", missed, "--attempt", "2", *WHY, code=1)
     assert "is at attempt 1, not 2" in stale.stderr
     said = home.run("send-again", missed, "--attempt", "1", *WHY).stdout
-    assert f"run {missed} is queued for 1 Engine(s): {'e' * 32}" in said
+    assert f"run {missed} is queued for 1 Engine(s): engine-1 {'e' * 32}\n" in said
     story = home.json("runs", "show", missed)
     assert story["run"]["state"] == "queued"
     assert story["history"][-1]["detail"] == "looked into Nexthink"

@@ -6,12 +6,12 @@ import pty
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import outbox
+from bridge.ledger import outbox, working
 from bridge.models import SessionId, SourceName
 
 SESSION = SessionId("s-test")
@@ -124,8 +124,9 @@ def test_the_story_of_a_run_has_every_step(home):
         f"received        delivery {delivery} from jira",
         "matched         office-repair-when-approved",
         "queued",
-        f"part 1, attempt 1 begins, {run}-1-1",
-        "part 1, attempt 1 is answered",
+        f"request 1: part 1, attempt 1 begins, {run}-1-1",
+        f"on Engine engine-1 {'e' * 32}",
+        "request 1: part 1, attempt 1 is answered",
         "Z  answered",
     )
     places = [text.index(step) for step in steps]
@@ -166,6 +167,30 @@ def test_the_story_of_an_unknown_run_shows_the_ways_out(home):
     text = home.run("runs", "show", run).stdout
     assert "part 1, attempt 1 is unknown" in text
     assert f"bridge resolve {run} --not-ran --send-again --attempt 1 --reason TEXT" in text
+
+
+def test_of_a_run_that_goes_on_by_itself_it_is_said_when(home):
+    with home.ledger() as ledger:
+        ledger.arrive("servicenow-incident.json", "servicenow")
+        ledger.hold(Reason.LOOP)
+        ledger.arrive("jira-approved.json")
+        run = ledger.claimed()
+        soon = datetime.now(UTC) + timedelta(minutes=10)
+        held = {"run": run, "reason": Reason.OVER_LIMIT, "detail": "per_hour", "comment": None}
+        ledger.ledger.write(working.hold, due_at=soon, **held)
+    shown = home.run("runs").stdout
+    assert f"over_limit until {soon:%Y-%m-%d %H:%M:%S}Z" in shown
+    assert "loop\n" in shown
+
+
+def test_a_pause_of_an_engine_says_until_when(home):
+    home.migrate()
+    home.run("pause", "engine", "engine-1", "--for", "10m", "--reason", "maintenance")
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        run = ledger.hold(Reason.PAUSED, "engine engine-1")
+    (pause,) = home.json("pauses")
+    assert f"not before  {pause['expires_at'][:19].replace('T', ' ')} UTC" in home.run("runs", run).stdout
 
 
 def test_a_call_under_way_stands_in_the_story(home):

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LostOwnership, NotPossible, Reason
-from bridge.ledger import late, pausing, people, queries, sending, sessions, working
+from bridge.ledger import choosing, late, pausing, people, queries, sending, sessions, working
+from bridge.ledger.choosing import Held
 from bridge.ledger.people import Act
 from bridge.ledger.sending import Next
 from bridge.models import (
@@ -105,6 +106,8 @@ def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger
         due_at=again.due_at,
         comment=None,
     )
+    held = Held(reason=Reason.PORTAL_PAUSED, count=1, next_at=again.due_at)
+    assert ledger.read(choosing.held_by_reason) == (held,)
     assert claim("s1") == ()
     assert ledger.write(people.resume, scope=PauseScope.PORTAL, value="main", act=ACT) == 1
     (released,) = claim("s1")

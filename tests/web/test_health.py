@@ -9,6 +9,7 @@ import pytest
 
 from bridge.errors import Reason
 from bridge.ledger.auditing import Unsealed
+from bridge.ledger.choosing import Held
 from bridge.ledger.queries import Fact, Figures, Total
 from bridge.models import Pause, PauseScope, RunState
 from bridge.serving import create_app
@@ -101,7 +102,10 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"pauses": (paused("portal", "main", Reason.UNAUTHORIZED),)},
         "pauses",
     ),
-    "runs that wait for approval": ({"held": ((Reason.AWAITING_APPROVAL, 2),)}, "runs:held_for"),
+    "runs that wait for approval": (
+        {"held": (Held(reason=Reason.AWAITING_APPROVAL, count=2, next_at=None),)},
+        "runs:held_for",
+    ),
     "a tripped limit": (
         {"pauses": (paused("everything", "", Reason.LIMIT_TRIPPED),)},
         "pauses",
@@ -124,6 +128,14 @@ def test_what_needs_a_person_warns_and_keeps_us_in_rotation(case: str) -> None:
     assert status is Health.WARN
     assert list(found) == [name]
     assert not_ready(commits=True, has_mapping_set=True) == ()
+
+
+def test_it_is_said_when_the_first_held_run_goes_on() -> None:
+    held = Held(reason=Reason.OVER_LIMIT, count=3, next_at=NOW)
+    snapshot = Snapshot(figures=figures(held=(held,)), workers=1, age=0.5)
+    checks = diagnose(snapshot, commit_age=1.0, has_mapping_set=True)
+    (output,) = (check.output for check in checks if check.name == "runs:held_for")
+    assert output == "the first goes on, or expires, at 2026-01-01 12:00 UTC"
 
 
 FAILURES: dict[str, tuple[dict[str, Any], str]] = {
