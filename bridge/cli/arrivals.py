@@ -128,6 +128,11 @@ def _print_delivery(delivery: DeliveryLine, made: Sequence[Run]) -> None:
         )
     if delivery.reason is not None:
         line(f"{delivery.reason}{f': {delivery.detail}' if delivery.detail else ''}", indent=2)
+    elif delivery.state is DeliveryState.EVALUATED and not delivery.findings:
+        line("what the mappings saw was removed (`bridge purge` or `bridge erase`)", indent=2)
+        for run in made:
+            if run.delivery == delivery.id:
+                _print_state(run)
     for finding in delivery.findings:
         # Findings of the first release name no event.
         traces.heading(finding["mapping"], finding["outcome"], finding["mode"], finding.get("event"))
@@ -144,8 +149,12 @@ def _print_run(finding: Json, made: Sequence[Run]) -> None:
         line(f"no further run: run {finding['run']} was made for it before", indent=2)
     for run in made:
         if run.id == finding["run"]:
-            reason = f" ({run.reason})" if run.reason else ""
-            line(f"run {run.id} is {run.state}{reason}, see `bridge runs show {run.id}`", indent=2)
+            _print_state(run)
+
+
+def _print_state(run: Run) -> None:
+    reason = f" ({run.reason})" if run.reason else ""
+    line(f"run {run.id} is {run.state}{reason}, see `bridge runs show {run.id}`", indent=2)
 
 
 def _run_ids(delivery: DeliveryLine) -> list[str]:

@@ -4,8 +4,10 @@ They must not change the ledger; rows are written with what they tell of, and se
 """
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -18,6 +20,20 @@ from bridge.ledger.verifying import Verification
 from bridge.models import Json
 
 _TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
+_HEAD = re.compile("[0-9a-f]{64}")
+
+
+class HeadParam(click.ParamType[str]):
+    """The hash of a seal, whole: a part of one, or none, would be called a chain that was made anew."""
+
+    name = "head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a hash; what is none is a mistake of usage."""
+        text = str(value).strip().lower()
+        if not _HEAD.fullmatch(text):
+            self.fail("give the whole hash, 64 hex digits, as `bridge audit head` prints it", param, ctx)
+        return text
 
 
 @click.group()
@@ -30,6 +46,7 @@ def audit() -> None:
     "--head",
     "heads",
     metavar="HASH",
+    type=HeadParam(),
     multiple=True,
     help="A head that was noted before, from the log or from `bridge audit head`: it must be in the chain. "
     "May be given again.",

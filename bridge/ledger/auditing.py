@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, func, select, text
 
-from bridge.errors import EvidenceBroken
+from bridge.errors import EvidenceBroken, NotPossible
 from bridge.ledger import Tx
 from bridge.ledger.in_force import put_fact
 from bridge.ledger.tables import audit, facts, seals
@@ -189,8 +189,11 @@ def export(
 ) -> None:
     """Hand out rows in order, and each seal behind the rows of its segment that were handed out.
 
-    `since` is within, `until` is not; `about` is the id of a run or delivery.
+    `since` is within, `until` is not; `about` is the id of a run or delivery. Raises NotPossible where the
+    audit has nothing about it at any time.
     """
+    if about is not None and not _is_known(tx, about):
+        raise NotPossible(f"the audit has nothing about {about} (see `bridge runs`; it may have been purged)")
     query = select(audit).order_by(audit.c.id).execution_options(yield_per=SEGMENT_ROWS)
     if since is not None:
         query = query.where(audit.c.at >= since)
@@ -217,6 +220,11 @@ def export(
         )
     if seal is not None:
         emit(_seal_as_json(seal))
+
+
+def _is_known(tx: Tx, about: str) -> bool:
+    found = select(audit.c.id).where(audit.c.about == about).limit(1)
+    return tx.connection.execute(found).scalar() is not None
 
 
 def seal_of(row: Row[Any]) -> Seal:

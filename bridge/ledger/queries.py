@@ -259,7 +259,9 @@ def whole_delivery(tx: Tx, *, delivery: DeliveryId) -> Delivery:
     """Return a delivery as it was received; raise NotPossible where there is none, or its payload is gone."""
     row = _delivery_row(tx, delivery)
     if row["payload"] == EMPTIED:
-        raise NotPossible(f"the payload of delivery {delivery} is not kept any more (BRIDGE_KEEP_PAYLOADS)")
+        raise NotPossible(
+            f"the payload of {delivery} was removed (by `bridge erase`, or after BRIDGE_KEEP_PAYLOADS)"
+        )
     return delivery_of(row)
 
 

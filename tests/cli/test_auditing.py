@@ -59,6 +59,18 @@ def test_an_export_is_lines_of_json(home, sealed):
     home.run("audit", "export", "--since", "yesterday", code=2)
 
 
+def test_a_run_that_the_audit_does_not_know_is_told(home, sealed):
+    refused = home.run("audit", "export", "--run", "nope", code=1)
+    assert refused.stdout == ""
+    assert "the audit has nothing about nope (see `bridge runs`" in refused.stderr
+    assert home.run("audit", "export", "--run", sealed, "--until", "2020-01-01").stdout == ""
+
+
+@pytest.mark.parametrize("head", ["", "41781b4eed76", "0" * 63 + "g", "0" * 65])
+def test_a_head_that_is_no_whole_hash_is_wrong_usage_and_no_fault(home, sealed, head):
+    assert "64 hex digits" in home.run("audit", "verify", "--head", head, code=2).stderr
+
+
 def test_a_ledger_without_a_seal_says_so(home):
     home.migrate()
     assert "nothing is sealed yet" in home.run("audit", "head", code=1).stderr
