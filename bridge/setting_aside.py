@@ -85,7 +85,9 @@ class SettingAside:
         """Cancel a run that its ticket or its approver does not want any more."""
         assert run.plan is not None
         report = waiting.withdrawn(run.id, run.plan, reason, detail)
-        self._end(run, calls, RunState.CANCELLED, reason, Occasion.CANCELLED, report, report.headline)
+        self._end(
+            run, calls, RunState.CANCELLED, reason, Occasion.CANCELLED, report, detail or report.headline
+        )
 
     def bury(self, run: Run, calls: tuple[Call, ...]) -> None:
         """End a run with which worker after worker died (W3)."""

@@ -62,8 +62,8 @@ WITHDRAWN_WORDS: Final[Mapping[Reason, Words]] = {
         what="Not sent: it was declined", way_out="Talk to whoever declined it before you ask again."
     ),
     Reason.PLAN_CHANGED: Words(
-        what="Not sent: it is not what was approved any more",
-        way_out="The devices, parameters or Engines are others now. Ask again, and have that approved.",
+        what="Not sent: it is not what is asked for any more",
+        way_out="Devices, parameters or Engines are others now. Ask again, and have that approved.",
     ),
     Reason.WITHDRAWN: Words(
         what="Not sent: its mapping does not exist any more",

@@ -521,3 +521,40 @@ def test_a_second_send_of_what_was_approved_does_not_outlive_its_ticket(office, 
     # What was answered stands; the rest is said not to follow.
     assert (office.state(run), office.story(run).run.reason) == (RunState.ANSWERED, Reason.PLAN_CHANGED)
     assert len(sent(nexthink)) == 1
+
+
+# ── and a replay ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_replay_of_what_the_ticket_asks_for_no_more_says_why_it_ends_and_not_that_it_was_approved(
+    office, jira, nexthink
+):
+    run = office.ask_for()
+    decide(office, run)
+    change(jira, field="other", fields={"customfield_10088": [{"id": "1", "label": "WS-ABC-23456"}]})
+    office.work()
+    again = office.operations.replay(run, act=Act(author="operator", reason="once more"))
+    office.work()
+    ended = office.story(again).run
+    assert (ended.state, ended.reason) == (RunState.CANCELLED, Reason.PLAN_CHANGED)
+    assert ended.detail == "the ticket names other devices now"
+    (comment,) = office.story(again).comments
+    assert "Not sent: it is not what is asked for any more" in comment.owed.text
+    assert "The ticket names other devices now." in comment.owed.text
+    assert sent(nexthink) == []
+
+
+def test_a_replay_of_what_was_approved_for_other_devices_asks_for_approval_of_those_of_now(office, nexthink):
+    run = office.ask_for()
+    decide(office, run)
+    office.ledger.write(
+        lambda tx: tx.connection.execute(approvals.approvals.update().values(plan_hash="0" * 64))
+    )
+    office.work()
+    again = office.operations.replay(run, act=Act(author="operator", reason="the device was replaced"))
+    office.work()
+    assert office.story(again).run.reason is Reason.AWAITING_APPROVAL
+    decide(office, again)
+    office.work()
+    assert office.state(again) is RunState.ANSWERED
+    assert len(sent(nexthink)) == 1
