@@ -4,12 +4,17 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from werkzeug.serving import make_server
+
+from bridge.ledger import people
+from bridge.ledger.people import Act
+from bridge.models import PauseScope
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +118,30 @@ def test_no_page_is_blocked_in_part_or_wider_than_the_window(
         page.goto(link)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, link
         shot(page, f"{scheme}-{width}-{number}")
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 420, 768, 780, 1280])
+def test_why_something_is_paused_is_never_cut(
+    look: Callable[..., tuple[Page, list[str]]], web: Any, address: str, width: int
+) -> None:
+    act = Act(author="ada.example@bastion-1", reason="the wrong script was published, see CHG0042")
+    paused = {"scope": PauseScope.MAPPING, "value": "office-repair-when-approved"}
+    web.ledger.write(people.pause, **paused, lasting=timedelta(hours=2), act=act)
+    page, complaints = look(address, width)
+    web.ledger.write(people.resume, **paused, act=act)
+    row = page.get_by_role("row", name="office-repair-when-approved").first
+    assert row.get_by_role("cell").count() == 4
+    table = page.locator("table", has=row)
+    assert table.evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+    for cell in row.get_by_role("cell").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["width"] > 0
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shot(page, f"paused-{width}")
     assert complaints == []
 
 
