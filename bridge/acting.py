@@ -105,14 +105,17 @@ class Acting:
             # Nothing could be told to this ticket; the run waits until its source is configured again.
             self._aside.give_back(run, timedelta(minutes=1), Reason.UNKNOWN_SOURCE)
             return
+        portal = self._connections().portals.get(plan.portal)
         try:
             calls, ruling = self._ledger.read(
-                sending.first_look, run=run, engine_names=self._resolving.known_names(plan.portal)
+                sending.first_look,
+                run=run,
+                engine_names=self._resolving.known_names(plan.portal),
+                looks_up=portal is not None and portal.config.nxql_url is not None,
             )
         except LedgerUnavailable:
             self._aside.give_back(run, timedelta(seconds=5), Reason.LEDGER_UNAVAILABLE)
             return
-        portal = self._connections().portals.get(plan.portal)
         if run.crashes >= sessions.CRASHES:
             self._aside.bury(run, calls)
         elif portal is None:

@@ -5,24 +5,24 @@ anything about tickets, actions or comments; it keeps what others decided, by th
 """
 
 import queue
+import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
-from bridge.ledger import pseudonyms
-from bridge.ledger.pseudonyms import WHY, Deed
-from bridge.ledger.tables import audit, history, totals
+from bridge.ledger.transaction import Tx
+
+__all__ = ["Ledger", "Tx"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,65 +36,8 @@ QUEUE_SIZE = 2_000
 PERSIST_PAUSE = 0.5
 # Built once: building a statement takes several times as long as running it.
 _CLOCK: Final = text("SELECT clock_timestamp()")
-
-
-@dataclass(slots=True)
-class Tx:
-    """One open transaction: its connection, the ledger's clock, and what it counts."""
-
-    connection: Connection
-    now: datetime
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    notes: list[dict[str, object]] = field(default_factory=list)
-    deeds: list[Deed] = field(default_factory=list)
-
-    def insert(self, table: Any) -> Any:
-        """Return an INSERT that knows ON CONFLICT on this database."""
-        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
-
-    def note(
-        self,
-        *,
-        run: str,
-        event: str,
-        detail: str | None = None,
-        by: str | None = None,
-        evidence: dict[str, Any] | None = None,
-    ) -> None:
-        """Add a line to the timeline of a run, and a row to the audit that says the same.
-
-        Where `by` says who did it, `detail` is their own words. `evidence` is for the audit alone.
-        """
-        self.notes.append({"run": run, "at": self.now, "event": event, "by": by, "detail": detail})
-        said = {} if detail is None else {"detail" if by is None else WHY: detail}
-        self.audit(event, about=run, by=by, detail=said | (evidence or {}))
-
-    def audit(
-        self, event: str, *, about: str, by: str | None = None, detail: dict[str, Any] | None = None
-    ) -> None:
-        """Add a row to the audit; those of a whole group are written together.
-
-        `about` is the id of a run or delivery, or a scope such as `portal:main`; `by` is a person. `detail`
-        holds JSON values; a person's words stand in it as `why`. Both become digests.
-        """
-        self.deeds.append(Deed(event=event, about=about, by=by, detail=detail or {}))
-
-    def count(self, kind: str, name: str, label: str) -> None:
-        """Add one to a total; totals are written last, in sorted order, so that writers cannot deadlock."""
-        self.counts[(kind, name, label)] += 1
-
-    def skip_locked(self, query: Any) -> Any:
-        """Let a claim pass over rows that another claim holds (PostgreSQL); SQLite has one writer."""
-        return query if self.connection.dialect.name == "sqlite" else query.with_for_update(skip_locked=True)
-
-    def locking(self, query: Any) -> Any:
-        """Let nobody change what a query reads until the transaction ends; SQLite has one writer."""
-        return query if self.connection.dialect.name == "sqlite" else query.with_for_update()
-
-    def only_one(self, scope: str) -> None:
-        """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
-        if self.connection.dialect.name == "postgresql":
-            self.connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:scope))"), {"scope": scope})
+# What the driver raises where it is spoken to directly, and what SQLAlchemy makes of it elsewhere.
+DATABASE_ERRORS: Final = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 
 
 @dataclass(slots=True)
@@ -179,7 +122,7 @@ class Ledger:
         try:
             with self.engine.connect() as connection:
                 return query(Tx(connection, self._now(connection)), *args, **kwargs)
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             raise LedgerUnavailable(type(error).__name__) from error
 
     def _now(self, connection: Connection) -> datetime:
@@ -217,11 +160,7 @@ class Ledger:
                 tx = Tx(connection, self._now(connection))
                 running = True
                 results = [job.operation(tx) for job in group]
-                if tx.notes:
-                    connection.execute(history.insert(), tx.notes)
-                if tx.deeds:
-                    connection.execute(audit.insert(), pseudonyms.rows_of(connection, tx.now, tx.deeds))
-                _write_totals(tx)
+                tx.write_down()
                 committing = True
                 begun.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers who wait
@@ -240,31 +179,7 @@ class Ledger:
 def _as_bridge_error(error: Exception, *, committing: bool) -> Exception:
     if isinstance(error, BridgeError):
         return error
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, DATABASE_ERRORS):
         log.warning("ledger.write_failed", reason=type(error).__name__)
         return LedgerUnavailable(type(error).__name__, maybe_committed=committing)
     return error
-
-
-def _adding(insert: Any) -> Any:
-    """Build the statement that adds to a total, or begins it; it is built once."""
-    statement = insert(totals)
-    return statement.on_conflict_do_update(
-        index_elements=["kind", "name", "label"],
-        set_={
-            "count": totals.c.count + statement.excluded["count"],
-            "last_at": statement.excluded.last_at,
-        },
-    )
-
-
-_ADD: Final = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
-
-
-def _write_totals(tx: Tx) -> None:
-    rows = [
-        {"kind": kind, "name": name, "label": label, "count": count, "last_at": tx.now}
-        for (kind, name, label), count in sorted(tx.counts.items())
-    ]
-    if rows:
-        tx.connection.execute(_ADD[tx.connection.dialect.name], rows)

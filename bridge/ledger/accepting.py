@@ -6,13 +6,15 @@ It must not evaluate anything. Rules A1 to A5.
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals
 from bridge.ledger.codec import PLAN, TICKET, to_text
 from bridge.ledger.outbox import owe
+from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import deliveries, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
@@ -35,6 +37,22 @@ UNTIMED_REPEAT = timedelta(minutes=10)
 # The guard that holds whatever else fails (A3): so many runs of a ticket and mapping in an hour.
 LOOP_RUNS = 3
 LOOP_WINDOW = timedelta(hours=1)
+
+# Built once: building a statement takes several times as long as running it.
+_DELIVERY: Final = on_each(
+    lambda insert: insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
+)
+_NEW_RUN: Final = on_each(lambda insert: insert(runs).on_conflict_do_nothing().returning(runs.c.id))
+_LATELY: Final = (
+    select(func.count().label("runs"))
+    .select_from(runs)
+    .where(
+        runs.c.source == bindparam("of_source"),
+        runs.c.ticket_uid == bindparam("of_ticket"),
+        runs.c.mapping == bindparam("of_mapping"),
+        runs.c.created_at > bindparam("since"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +126,7 @@ def accept(
         **_ticket_columns(ticket),
         **_verdict_columns(verdict, tx.now),
     }
-    made = tx.connection.execute(
-        tx.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id), row
-    ).scalar()
+    made = tx.value(_DELIVERY, row)
     if made is None:
         first_id = tx.connection.execute(
             select(deliveries.c.id).where(
@@ -237,8 +253,8 @@ def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
 def insert_run(tx: Tx, delivery: DeliveryId, new: NewRun, *, replay_of: RunId | None = None) -> bool:
     """Add a run's row; return False where its place is taken (A2)."""
     ended = new.state in {RunState.RECORDED, RunState.REFUSED}
-    made = tx.connection.execute(
-        tx.insert(runs).on_conflict_do_nothing().returning(runs.c.id),
+    made = tx.value(
+        _NEW_RUN,
         {
             "id": new.id,
             "delivery": delivery,
@@ -261,7 +277,7 @@ def insert_run(tx: Tx, delivery: DeliveryId, new: NewRun, *, replay_of: RunId | 
             "ended_at": tx.now if ended else None,
             "replay_of": replay_of,
         },
-    ).scalar()
+    )
     if made is None:
         return False
     tx.count("run", new.mapping, new.state)
@@ -271,13 +287,5 @@ def insert_run(tx: Tx, delivery: DeliveryId, new: NewRun, *, replay_of: RunId | 
 def _runs_in_the_last_hour(tx: Tx, new: NewRun) -> int:
     # Counting is only worth something where nobody adds a run of the same ticket and mapping meanwhile.
     tx.only_one(f"loop:{new.ticket.source}:{new.ticket.uid}:{new.mapping}")
-    return tx.connection.execute(
-        select(func.count())
-        .select_from(runs)
-        .where(
-            runs.c.source == new.ticket.source,
-            runs.c.ticket_uid == new.ticket.uid,
-            runs.c.mapping == new.mapping,
-            runs.c.created_at > tx.now - LOOP_WINDOW,
-        )
-    ).scalar_one()
+    asked = {"of_source": new.ticket.source, "of_ticket": new.ticket.uid, "of_mapping": new.mapping}
+    return int(tx.value(_LATELY, {**asked, "since": tx.now - LOOP_WINDOW}))

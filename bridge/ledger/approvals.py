@@ -6,11 +6,11 @@ It must not know who may decide; `approving` does.
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, working
-from bridge.ledger.codec import PARTS, run_of, to_text
+from bridge.ledger.codec import PARTS, Stored, run_of, to_text
 from bridge.ledger.tables import approvals, history, is_in, runs
 from bridge.models import Approval, ApprovalState, Part, Run, RunId, RunState, SourceName, TicketRef
 
@@ -58,8 +58,8 @@ def ask(tx: Tx, *, run: RunId, plan_hash: str, parts: tuple[Part, ...], expires_
 
 def approval_of(tx: Tx, *, run: RunId) -> Approval | None:
     """Return what was asked for a run and decided; None where nothing was."""
-    row = tx.connection.execute(_OF_RUN, {"of_run": run}).mappings().first()
-    return None if row is None else _approval(row)
+    rows = tx.run(_OF_RUN, {"of_run": run})
+    return _approval(rows[0]) if rows else None
 
 
 def decide(tx: Tx, *, run: RunId, plan_hash: str, state: ApprovalState, by: str) -> None:
@@ -96,7 +96,7 @@ def not_taken(tx: Tx, *, run: RunId, why: str) -> bool:
 
 def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
     """Have a ticket that changed asked at once whether its runs are approved now."""
-    tx.connection.execute(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})
+    tx.run(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})
 
 
 def due_sources(tx: Tx) -> tuple[SourceName, ...]:
@@ -113,7 +113,7 @@ def take_due(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> tup
     return taken
 
 
-def _approval(row: RowMapping) -> Approval:
+def _approval(row: Stored) -> Approval:
     return Approval(
         run=RunId(row["run"]),
         plan_hash=row["plan_hash"],

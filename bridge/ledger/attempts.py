@@ -17,6 +17,7 @@ from bridge.models import Call, CallState, Part, RunId
 
 # What was sent in these states may still arrive until its latest end (S4).
 _OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
+_PLAN: Final = calls.insert().inline()
 _PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
 
 
@@ -44,10 +45,10 @@ def limit_again(tx: Tx, *, run: RunId) -> None:
     tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=0))
 
 
-def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
-    """Add a planned attempt of a part."""
-    tx.connection.execute(
-        calls.insert(),
+def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> Call:
+    """Add a planned attempt of a part, and return it."""
+    tx.run(
+        _PLAN,
         {
             "run": run,
             "part": part.number,
@@ -56,8 +57,9 @@ def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> None:
             "state": CallState.PLANNED,
         },
     )
+    return Call(run=run, part=part, attempt=attempt, state=CallState.PLANNED)
 
 
 def drop_planned(tx: Tx, *, run: RunId) -> None:
     """Give up the parts of a run that were never sent."""
-    tx.connection.execute(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})
+    tx.run(_PLANNED, {"of_run": run, "state": CallState.DROPPED, "ended_at": tx.now})

@@ -4,7 +4,8 @@ It must not run statements.
 """
 
 import json
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
@@ -35,6 +36,9 @@ from bridge.models import (
     WriteBack,
 )
 
+# A row by column name, as the driver or as SQLAlchemy gives it.
+Stored: TypeAlias = Mapping[str, Any] | RowMapping
+
 PLAN: Final = TypeAdapter(Plan)
 PART: Final = TypeAdapter(Part)
 RESULT: Final = TypeAdapter(CallResult)
@@ -50,7 +54,7 @@ def to_text(adapter: TypeAdapter[Any], value: Any) -> str:
     return adapter.dump_json(value).decode()
 
 
-def run_of(row: RowMapping) -> Run:
+def run_of(row: Stored) -> Run:
     """Return a row of `runs` as a value."""
     return Run(
         id=RunId(row["id"]),
@@ -74,7 +78,7 @@ def run_of(row: RowMapping) -> Run:
     )
 
 
-def delivery_of(row: RowMapping) -> Delivery:
+def delivery_of(row: Stored) -> Delivery:
     """Return a row of `deliveries` as it was received."""
     return Delivery(
         source=SourceName(row["source"]),
@@ -88,7 +92,7 @@ def delivery_of(row: RowMapping) -> Delivery:
     )
 
 
-def call_of(row: RowMapping) -> Call:
+def call_of(row: Stored) -> Call:
     """Return a row of `calls` as a value."""
     return Call(
         run=RunId(row["run"]),
@@ -102,7 +106,7 @@ def call_of(row: RowMapping) -> Call:
     )
 
 
-def comment_of(row: RowMapping) -> Comment:
+def comment_of(row: Stored) -> Comment:
     """Return a row of `comments` as a value."""
     return Comment(
         id=row["id"],

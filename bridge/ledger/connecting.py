@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bridge.errors import ConfigurationError, LedgerUnavailable
+from bridge.ledger.prepared import Preparing
 
 # A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
 SQLITE_WAIT_SECONDS = 5.0
@@ -26,12 +27,16 @@ def open_database(url: str) -> Engine:
     except ArgumentError as error:
         raise ConfigurationError(("BRIDGE_DATABASE_URL: not a database address",)) from error
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(url, parsed.database)
-    if parsed.get_backend_name() == "postgresql":
-        return _open_postgresql(parsed.set(drivername="postgresql+psycopg").render_as_string(False))
-    raise ConfigurationError(
-        ("BRIDGE_DATABASE_URL: neither sqlite:/// nor postgresql:// (use one of these two)",)
-    )
+        engine = _open_sqlite(url, parsed.database)
+    elif parsed.get_backend_name() == "postgresql":
+        engine = _open_postgresql(parsed.set(drivername="postgresql+psycopg").render_as_string(False))
+    else:
+        raise ConfigurationError(
+            ("BRIDGE_DATABASE_URL: neither sqlite:/// nor postgresql:// (use one of these two)",)
+        )
+    # Every connection of the engine shares what was prepared for its database.
+    engine.update_execution_options(preparing=Preparing(engine.dialect))
+    return engine
 
 
 def _open_sqlite(url: str, database: str | None) -> Engine:
@@ -57,7 +62,8 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writing = connection.get_execution_options().get("writing", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        # Straight to the driver, like all that runs for every event.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN").close()
 
     return engine
 

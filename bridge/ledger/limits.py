@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.errors import Reason
 from bridge.ledger import Tx, pausing
+from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import device_uses, runs, trips
 from bridge.models import (
     Call,
@@ -88,7 +88,7 @@ _LAST_USE: Final = (
     .order_by(device_uses.c.at.desc())
     .limit(1)
 )
-_USE: Final = {"sqlite": _counting(sqlite.insert), "postgresql": _counting(postgresql.insert)}
+_USE: Final = on_each(_counting)
 
 
 def spent(tx: Tx, *, run: Run, plan: Plan, parts: Iterable[Part] | None) -> tuple[Spent, ...]:
@@ -150,17 +150,15 @@ def _given(tx: Tx, run: Run, plan: Plan, limit: Limit) -> dict[str, object]:
 
 
 def _freed(tx: Tx, query: Select[Any], limit: Limit, given: Mapping[str, object]) -> datetime | None:
-    at = tx.connection.execute(query, given).scalar()
+    # A list of devices is written into its statement anew for every length.
+    at = tx.connection.execute(query, given).scalar() if "devices" in given else tx.value(query, given)
     return None if at is None else at + limit.window
 
 
 def use(tx: Tx, *, call: Call, plan: Plan) -> None:
     """Count the devices of an intent; the run itself counts by the time that `sending` gives it."""
     values = {"run": call.run, "action": plan.action, "mapping": plan.mapping, "at": tx.now}
-    tx.connection.execute(
-        _USE[tx.connection.dialect.name],
-        [{**values, "device": device.uid} for device in call.part.devices],
-    )
+    tx.run_many(_USE, [{**values, "device": device.uid} for device in call.part.devices])
 
 
 def give_back(tx: Tx, *, run: Run, calls: Iterable[Call]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Update, and_, bindparam, case, func, or_, select, update
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import CHANGE, TICKET, comment_of, to_text
+from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import UNPOSTED, comments, is_in, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
@@ -73,6 +74,7 @@ def _claiming(*, skip_locked: bool) -> Update:
     )
 
 
+_OWE: Final = on_each(lambda insert: insert(comments).on_conflict_do_nothing().returning(comments.c.id))
 _POSTING: Final = (
     update(comments)
     .where(
@@ -114,8 +116,8 @@ def _owe_change(tx: Tx, run: RunId, ticket: TicketRef, comment: OwedComment, cha
 def _add(
     tx: Tx, run: RunId, ticket: TicketRef, comment: OwedComment, change: WriteBack | None = None
 ) -> bool:
-    made = tx.connection.execute(
-        tx.insert(comments).on_conflict_do_nothing().returning(comments.c.id),
+    made = tx.value(
+        _OWE,
         {
             "run": run,
             "source": ticket.source,
@@ -132,7 +134,7 @@ def _add(
             "owed_at": tx.now,
             "due_at": tx.now,
         },
-    ).scalar()
+    )
     return made is not None
 
 
@@ -238,9 +240,9 @@ def suspect_all_owed(tx: Tx) -> None:
 
 
 def _change(tx: Tx, comment: Comment, session: SessionId, **values: object) -> None:
-    changed = tx.connection.execute(
+    changed = tx.value(
         _POSTING, {"the_id": comment.id, "the_session": session, "the_attempt": comment.attempt, **values}
-    ).scalar()
+    )
     if changed is None:
         raise LostOwnership(f"comment {comment.id} is not being posted by this session")
 

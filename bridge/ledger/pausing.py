@@ -6,10 +6,11 @@ It must not say which run a pause stops; the policy does.
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import RowMapping, bindparam, delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
+from bridge.ledger.codec import Stored
 from bridge.ledger.tables import pauses
 from bridge.models import Pause, PauseScope, RunId
 
@@ -23,7 +24,7 @@ _STANDING: Final = (
 
 def standing(tx: Tx) -> tuple[Pause, ...]:
     """Return the pauses that hold now; one that has expired holds nothing, though its row still stands."""
-    return tuple(map(_pause, tx.connection.execute(_STANDING, {"now": tx.now}).mappings()))
+    return tuple(map(_pause, tx.run(_STANDING, {"now": tx.now})))
 
 
 def pause(
@@ -87,7 +88,7 @@ def _drop_expired(tx: Tx) -> None:
     tx.connection.execute(delete(pauses).where(pauses.c.expires_at <= tx.now))
 
 
-def _pause(row: RowMapping) -> Pause:
+def _pause(row: Stored) -> Pause:
     return Pause(
         id=row["id"],
         scope=PauseScope(row["scope"]),

@@ -16,6 +16,7 @@ from bridge.ledger import Tx, approvals, limits, pausing
 from bridge.ledger.attempts import add_attempt, add_parts, drop_planned, may_begin, plan_call
 from bridge.ledger.codec import RESULT, to_text
 from bridge.ledger.outbox import owe
+from bridge.ledger.prepared import locking
 from bridge.ledger.tables import calls, is_in, runs
 from bridge.ledger.working import ENDED, calls_of, give_back
 from bridge.models import (
@@ -45,10 +46,12 @@ _RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
 _OWN_RUN: Final = _RUN.where(
     runs.c.owner == bindparam("of_owner"), runs.c.state == RunState.SENDING
 ).returning(runs.c.id)
-_OWNED: Final = select(runs.c.id).where(
-    runs.c.id == bindparam("of_run"),
-    runs.c.owner == bindparam("of_owner"),
-    is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
+_OWNED: Final = locking(
+    select(runs.c.id).where(
+        runs.c.id == bindparam("of_run"),
+        runs.c.owner == bindparam("of_owner"),
+        is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
+    )
 )
 
 
@@ -79,11 +82,16 @@ class Admission:
 
 
 def first_look(
-    tx: Tx, *, run: Run, engine_names: tuple[tuple[EngineUid, str], ...]
+    tx: Tx, *, run: Run, engine_names: tuple[tuple[EngineUid, str], ...], looks_up: bool = True
 ) -> tuple[tuple[Call, ...], policy.Ruling]:
-    """Return a run's calls, and what the policy says of it before anything is looked up."""
+    """Return a run's calls, and what the policy says of it before anything is looked up.
+
+    Where nothing will be looked up, the admission asks soon enough.
+    """
     assert run.plan is not None
     standing = calls_of(tx, run=run.id)
+    if not looks_up:
+        return standing, policy.GO
     parts = _frozen(standing)
     spent = limits.look(tx, run=run, plan=run.plan, parts=parts)
     return standing, policy.admit(run.plan, _usage(tx, run, parts, spent, engine_names, tx.now))
@@ -112,9 +120,8 @@ def admit(
     ruling = policy.admit(run.plan, _usage(tx, run, frozen, spent, engine_names, read_at))
     if ruling.verdict is not policy.Verdict.GO:
         return Admission(ruling=ruling, calls=standing)
-    for part in parts:
-        plan_call(tx, run=run.id, part=part, attempt=1)
-    standing = calls_of(tx, run=run.id) if parts else standing
+    if parts:
+        standing = tuple(plan_call(tx, run=run.id, part=part, attempt=1) for part in parts)
     if may_begin(tx, standing) > tx.now:
         raise LostOwnership(f"an attempt of run {run.id} may still be under way")
     call = next((call for call in standing if call.state is CallState.PLANNED), None)
@@ -156,8 +163,8 @@ def _usage(
 
 def _intend(tx: Tx, call: Call, plan: Plan, parts: tuple[Part, ...], latest_end: datetime) -> None:
     intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
-    tx.connection.execute(_CALL, {**_place(call), **intended})
-    tx.connection.execute(
+    tx.run(_CALL, {**_place(call), **intended})
+    tx.run(
         _RUN,
         {
             "of_run": call.run,
@@ -190,7 +197,7 @@ def answer(tx: Tx, *, run: Run, call: Call, result: CallResult, following: Next)
 def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
     """Write an answer on its call, compare-and-set; return False where it had one."""
     content = to_text(RESULT, result)
-    recorded = tx.connection.execute(
+    recorded = tx.value(
         _UNANSWERED,
         {
             **_place(call),
@@ -199,7 +206,7 @@ def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
             "result": content,
             "ended_at": tx.now,
         },
-    ).scalar()
+    )
     if recorded is None:
         return False
     if result.state is CallState.NOT_SENT:
@@ -215,7 +222,7 @@ def record(tx: Tx, *, run: Run, call: Call, result: CallResult) -> bool:
 
 def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
     sending = following.state is RunState.SENDING
-    moved = tx.connection.execute(
+    moved = tx.value(
         _OWN_RUN,
         {
             "of_run": run.id,
@@ -228,7 +235,7 @@ def _follow(tx: Tx, run: Run, call: Call, following: Next) -> None:
             "due_at": tx.now + following.delay,
             "ended_at": tx.now if following.state in ENDED else None,
         },
-    ).scalar()
+    )
     if moved is None:
         raise LostOwnership(f"run {run.id} was taken over while its call was under way")
     if following.again:
@@ -256,7 +263,7 @@ def close_not_sent(tx: Tx, *, run: Run, delay: timedelta) -> None:
     for call in calls_of(tx, run=run.id):
         if call.state is CallState.INTENDED:
             closed = {"state": CallState.NOT_SENT, "reason": Reason.INTENT_NOT_COMMITTED, "ended_at": tx.now}
-            tx.connection.execute(_UNANSWERED, {**_place(call), **closed})
+            tx.run(_UNANSWERED, {**_place(call), **closed})
             add_attempt(tx, call=call)
     limits.give_back(tx, run=run, calls=calls_of(tx, run=run.id))
     give_back(tx, run=run, delay=delay, reason=Reason.INTENT_NOT_COMMITTED)
@@ -267,6 +274,5 @@ def _place(call: Call) -> dict[str, object]:
 
 
 def _require_owner(tx: Tx, run: Run) -> None:
-    owned = tx.connection.execute(tx.locking(_OWNED), {"of_run": run.id, "of_owner": run.owner})
-    if owned.scalar() is None:
+    if tx.value(_OWNED, {"of_run": run.id, "of_owner": run.owner}) is None:
         raise LostOwnership(f"run {run.id} is not owned by {run.owner}")

@@ -26,7 +26,7 @@ _NUDGES = 4096
 def ring(tx: Tx) -> None:
     """Wake the workers of all hosts when this transaction commits (PostgreSQL; SQLite's are looking)."""
     if tx.connection.dialect.name == "postgresql":
-        tx.connection.execute(_NOTIFY)
+        tx.run(_NOTIFY, {})
 
 
 class Waker:

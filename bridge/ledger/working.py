@@ -14,6 +14,7 @@ from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import call_of, run_of
 from bridge.ledger.outbox import owe
+from bridge.ledger.prepared import locking
 from bridge.ledger.tables import UNENDED, approvals, calls, is_in, runs, sessions
 from bridge.ledger.waking import ring
 from bridge.models import Call, CallState, OwedComment, PortalName, Run, RunId, RunState, SessionId
@@ -62,8 +63,8 @@ def _taking(due: Select[tuple[str]], *, skip_locked: bool) -> Update:
 
 
 # Built once: building a statement takes several times as long as running it.
-_OPEN: Final = select(sessions.c.id).where(
-    sessions.c.id == bindparam("the_session"), sessions.c.ended_at.is_(None)
+_OPEN: Final = locking(
+    select(sessions.c.id).where(sessions.c.id == bindparam("the_session"), sessions.c.ended_at.is_(None))
 )
 _SUSPECTS: Final = {known: _due(known=known, suspect=True).limit(1) for known in (True, False)}
 _SUSPECT_BUSY: Final = select(
@@ -133,7 +134,7 @@ def claim(
 
 
 def _is_open(tx: Tx, session: SessionId) -> bool:
-    return tx.connection.execute(tx.locking(_OPEN), {"the_session": session}).scalar() is not None
+    return tx.value(_OPEN, {"the_session": session}) is not None
 
 
 def _take_suspect(tx: Tx, session: SessionId, due: Mapping[str, object], *, known: bool) -> list[Run]:
@@ -155,8 +156,7 @@ def _take(
 
 def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:
     """Return a run's calls by part and attempt."""
-    rows = tx.connection.execute(_CALLS, {"of_run": run}).mappings()
-    return tuple(map(call_of, rows))
+    return tuple(map(call_of, tx.run(_CALLS, {"of_run": run})))
 
 
 def give_back(tx: Tx, *, run: Run, delay: timedelta, reason: Reason | None) -> None:

@@ -45,7 +45,7 @@ _PAUSING: Final[Mapping[str, Reason]] = {
 _ENGINE_CODES: Final[Mapping[str, EngineCode]] = {
     code.value: code for code in EngineCode if code is not EngineCode.UNRECOGNISED
 }
-_ERROR_CODE: Final = "[A-Z][A-Z0-9_]{1,63}"
+_ERROR_CODE: Final = re2.compile("[A-Z][A-Z0-9_]{1,63}")
 _NO_PROOF: Final = "INTERNAL_ERROR"
 
 
@@ -231,7 +231,7 @@ def _error_object(content: Json | Unreadable) -> tuple[str | None, str | None]:
     if not isinstance(code, str) or not isinstance(text, str):
         return None, None
     cleaned = clean(code, longest=64)
-    if re2.fullmatch(_ERROR_CODE, cleaned) is None:
+    if _ERROR_CODE.fullmatch(cleaned) is None:
         return None, None
     return cleaned, clean(text) or None
 

@@ -16,7 +16,7 @@ from bridge.models import HttpResponse, Json, NoResponse
 from bridge.nexthink import LookupFailure
 from bridge.retries import read_retry_after
 
-_UID: Final = "[0-9a-f]{32}"
+_UID: Final = re2.compile("[0-9a-f]{32}")
 _LONGEST_TEXT: Final = 2_000
 
 _READ_FAILURES: Final = {
@@ -68,7 +68,7 @@ def uid(value: object) -> str | None:
     if not isinstance(value, str) or not value.isascii():
         return None
     lowered = value.lower()
-    return lowered if re2.fullmatch(_UID, lowered) else None
+    return lowered if _UID.fullmatch(lowered) else None
 
 
 def read_failure(response: HttpResponse | NoResponse) -> LookupFailure | None:

@@ -9,12 +9,11 @@ import re2
 
 from bridge.models import Occasion
 
-_OURS: Final = (
-    r"(?:^|[^A-Za-z0-9-])bridge-[a-z0-9-]+-(?:"
-    + "|".join(Occasion)
-    + r")-[0-9]+(?:-[0-9a-f]+)?(?:$|[^A-Za-z0-9-])"
+_BEGINS: Final = "bridge-"
+_OURS: Final = re2.compile(
+    rf"(?:^|[^A-Za-z0-9-]){_BEGINS}[a-z0-9-]+-(?:{'|'.join(Occasion)})-[0-9]+(?:-[0-9a-f]+)?(?:$|[^A-Za-z0-9-])"
 )
-_MARKER: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_MARKER: Final = re2.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def carries(text: str, marker: str) -> bool:
@@ -30,17 +29,17 @@ def carries(text: str, marker: str) -> bool:
 
 def holds_our_mark(text: str) -> bool:
     """Say whether a text holds a marker of any comment of ours (rule A3)."""
-    return re2.search(_OURS, text) is not None
+    return _BEGINS in text and _OURS.search(text) is not None
 
 
 def broken_up(text: str) -> str:
     """Return foreign text in which no marker of ours can be found: it must not pass for another comment."""
-    return text.replace("bridge-", "bridge\N{NON-BREAKING HYPHEN}") if holds_our_mark(text) else text
+    return text.replace(_BEGINS, "bridge\N{NON-BREAKING HYPHEN}") if holds_our_mark(text) else text
 
 
 def required(marker: str) -> str:
     """Return a marker that is safe to stand unescaped in any markup and query."""
-    if re2.fullmatch(_MARKER, marker) is None:
+    if _MARKER.fullmatch(marker) is None:
         raise ValueError("a marker holds lower-case letters, digits and single hyphens only")
     return marker
 

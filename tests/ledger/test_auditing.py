@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, event, insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from bridge.errors import EvidenceBroken, Reason
 from bridge.evidence import Sealing
@@ -96,32 +96,6 @@ def test_the_salt_is_made_once(ledger, database_url, clock):
     again.stop()
     first, second = rows(ledger)
     assert first.by == second.by
-
-
-def test_w5_rows_of_a_group_are_written_together(ledger):
-    statements = []
-    event.listen(
-        ledger.engine,
-        "before_cursor_execute",
-        lambda *call: statements.append(call[2]) if "INTO audit" in call[2] else None,
-    )
-    blocking, go = threading.Event(), threading.Event()
-
-    def block(tx):
-        blocking.set()
-        go.wait(5)
-
-    with ThreadPoolExecutor(41) as pool:
-        pool.submit(ledger.write, block)
-        blocking.wait(5)
-        others = [pool.submit(ledger.write, deed, about=f"r{number}") for number in range(40)]
-        while ledger._jobs.qsize() < 40:
-            pass
-        go.set()
-        for other in others:
-            other.result(5)
-    assert len(statements) == 1
-    assert len(rows(ledger)) == 40
 
 
 # ── how it is sealed ─────────────────────────────────────────────────────────────────────────────────────

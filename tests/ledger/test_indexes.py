@@ -32,6 +32,16 @@ ASKED_OFTEN = [
 ]
 
 
+class Watched(Tx):
+    """A transaction that says which statements it took straight to the driver."""
+
+    __slots__ = ("statements",)
+
+    def _execute(self, sql: str, values: Any) -> Any:
+        self.statements.append((sql, values))
+        return Tx._execute(self, sql, values)
+
+
 @pytest.mark.parametrize(("asked", "given"), ASKED_OFTEN, ids=lambda value: getattr(value, "__name__", ""))
 def test_no_scan_of_what_has_ended(asked: Any, given: dict[str, Any], tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
@@ -45,7 +55,9 @@ def test_no_scan_of_what_has_ended(asked: Any, given: dict[str, Any], tmp_path: 
     with engine.connect().execution_options(writing=True) as connection:
         sessions.open_session(Tx(connection, datetime.now(UTC)), host="h", pid=1, **OURS)
         statements.clear()
-        asked(Tx(connection, datetime.now(UTC)), **given)
+        watched = Watched(connection, datetime.now(UTC))
+        watched.statements = statements
+        asked(watched, **given)
         cursor: Any = connection.connection.cursor()
         plans = [
             (statement, row[3])

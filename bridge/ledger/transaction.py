@@ -1,0 +1,148 @@
+"""One open transaction: its connection, its clock, its statements, and what it tells timeline, audit, totals.
+
+It must not commit or roll back; the ledger does.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.ledger import pseudonyms
+from bridge.ledger.prepared import Preparing, Row, Statement, on_each
+from bridge.ledger.pseudonyms import WHY, Deed
+from bridge.ledger.tables import audit, history, totals
+
+
+def _adding(insert: Any) -> Any:
+    """Build the statement that adds to a total, or begins it."""
+    statement = insert(totals)
+    return statement.on_conflict_do_update(
+        index_elements=["kind", "name", "label"],
+        set_={
+            "count": totals.c.count + statement.excluded["count"],
+            "last_at": statement.excluded.last_at,
+        },
+    )
+
+
+# Built once: building a statement takes several times as long as running it.
+_NOTE: Final = history.insert().inline()
+_DEED: Final = audit.insert().inline()
+_ADD: Final = on_each(_adding)
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext(:scope))")
+
+
+@dataclass(slots=True)
+class Tx:
+    """One open transaction: its connection, the ledger's clock, and what it tells of what it does.
+
+    What is built once and runs for every event goes through `run`, `value` and `run_many`, which take the
+    statement straight to the driver; the rest goes through `connection`.
+    """
+
+    connection: Connection
+    now: datetime
+    _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    _notes: list[dict[str, object]] = field(default_factory=list)
+    _deeds: list[Deed] = field(default_factory=list)
+    _driver: Any = field(init=False)
+    _preparing: Preparing = field(init=False)
+
+    def __post_init__(self) -> None:
+        # SQLAlchemy begins with the first statement that it sees; the driver's own are none of these.
+        if not self.connection.in_transaction():
+            self.connection.begin()
+        self._driver = self.connection.connection.dbapi_connection
+        self._preparing = self.connection.get_execution_options()["preparing"]
+
+    def run(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
+        """Run a statement that is built once, and return its rows; the driver's errors pass through."""
+        prepared = self._preparing.of(statement, tuple(values))
+        cursor = self._execute(prepared.sql, prepared.bound(values))
+        return prepared.read(cursor.fetchall()) if prepared.results else []
+
+    def value(self, statement: Statement, values: Mapping[str, Any]) -> Any:
+        """Run such a statement and return the first column of its first row; None where there is no row."""
+        rows = self.run(statement, values)
+        return next(iter(rows[0].values())) if rows else None
+
+    def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run such a statement once for each of the rows, which have the same names in the same order."""
+        prepared = self._preparing.of(statement, tuple(rows[0]))
+        with contextlib.closing(self._driver.cursor()) as cursor:
+            cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows])
+
+    def write_down(self) -> None:
+        """Write what the members of a group told timeline, audit and totals, each table at once.
+
+        Totals are written in sorted order, so that writers cannot deadlock.
+        """
+        if self._notes:
+            self.run_many(_NOTE, self._notes)
+        if self._deeds:
+            self.run_many(_DEED, pseudonyms.rows_of(self.connection, self.now, self._deeds))
+        if self._counts:
+            self.run_many(
+                _ADD,
+                [
+                    {"kind": kind, "name": name, "label": label, "count": count, "last_at": self.now}
+                    for (kind, name, label), count in sorted(self._counts.items())
+                ],
+            )
+
+    def _execute(self, sql: str, values: Any) -> Any:
+        return self._driver.execute(sql, values)
+
+    def insert(self, table: Any) -> Any:
+        """Return an INSERT that knows ON CONFLICT on this database."""
+        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+    def note(
+        self,
+        *,
+        run: str,
+        event: str,
+        detail: str | None = None,
+        by: str | None = None,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        """Add a line to the timeline of a run, and a row to the audit that says the same.
+
+        Where `by` says who did it, `detail` is their own words. `evidence` is for the audit alone.
+        """
+        self._notes.append({"run": run, "at": self.now, "event": event, "by": by, "detail": detail})
+        said = {} if detail is None else {"detail" if by is None else WHY: detail}
+        self.audit(event, about=run, by=by, detail=said | (evidence or {}))
+
+    def audit(
+        self, event: str, *, about: str, by: str | None = None, detail: dict[str, Any] | None = None
+    ) -> None:
+        """Add a row to the audit; those of a whole group are written together.
+
+        `about` is the id of a run or delivery, or a scope such as `portal:main`; `by` is a person. `detail`
+        holds JSON values; a person's words stand in it as `why`. Both become digests.
+        """
+        self._deeds.append(Deed(event=event, about=about, by=by, detail=detail or {}))
+
+    def count(self, kind: str, name: str, label: str) -> None:
+        """Add one to a total."""
+        self._counts[(kind, name, label)] += 1
+
+    def skip_locked(self, query: Any) -> Any:
+        """Let a claim pass over rows that another claim holds (PostgreSQL); SQLite has one writer."""
+        return query if self.connection.dialect.name == "sqlite" else query.with_for_update(skip_locked=True)
+
+    def locking(self, query: Any) -> Any:
+        """Let nobody change what a query reads until the transaction ends; SQLite has one writer."""
+        return query if self.connection.dialect.name == "sqlite" else query.with_for_update()
+
+    def only_one(self, scope: str) -> None:
+        """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
+        if self.connection.dialect.name == "postgresql":
+            self.run(_ONE_AT_A_TIME, {"scope": scope})
