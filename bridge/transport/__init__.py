@@ -10,13 +10,12 @@ sent, and a call that is late by then is not sent (S4).
 
 import ssl
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import certifi
 
 from bridge.errors import ConfigurationError
 from bridge.models import HttpRequest, HttpResponse, NoResponse
@@ -83,9 +82,8 @@ class Transport:
         line: Line | None = None
         try:
             destination = _destination(request.url)
-            prepared = _prepared(request, fresh=fresh)
             line = self._line(destination, fresh=fresh)
-            answer = line.fly(prepared, flight, self._max_body)
+            answer = line.fly(_as_sent(request, fresh=fresh), flight, self._max_body)
         except Exception as error:  # noqa: BLE001 - position decides what was sent, never the type (S2)
             if line is not None:
                 line.close()
@@ -131,8 +129,8 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
         if ca_file is None:
-            # A slim system has no certificates of its own; the bundle that comes with requests is added.
-            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+            # A slim system has no certificates of its own; the bundle of certifi is added.
+            context.load_verify_locations(certifi.where())
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(
             (f"CA_FILE cannot be read as certificates in PEM form ({type(error).__name__})",)
@@ -151,8 +149,11 @@ def _destination(url: str) -> _Destination:
     )
 
 
-def _prepared(request: HttpRequest, *, fresh: bool) -> requests.PreparedRequest:
+def _as_sent(request: HttpRequest, *, fresh: bool) -> HttpRequest:
+    """Return a request as it stands on the line: the target without the host, and all headers."""
+    parts = urlsplit(request.url)
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **dict(request.headers)}
     if fresh:
         headers["Connection"] = "close"
-    return requests.Request(request.method, request.url, headers=headers, data=request.body).prepare()
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return replace(request, url=target, headers=tuple(headers.items()))

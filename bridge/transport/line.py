@@ -12,15 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
-from urllib3.response import BaseHTTPResponse
 from urllib3.util.connection import create_connection
 
-from bridge.models import HttpResponse
+from bridge.models import HttpRequest, HttpResponse
 from bridge.transport.failures import TooLargeError, TooLateError
 
 _READ_SIZE: Final = 16 * 1024
@@ -157,11 +154,10 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class Line(HTTPAdapter):
-    """One kept connection to one host. An adapter alone knows no netrc, environment, cookies or redirects."""
+class Line:
+    """One kept connection to one host. A pool alone knows no netrc, environment, cookies or redirects."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        super().__init__(pool_maxsize=1, max_retries=0)
         self._seat = _Seat(flight=Flight(ends=0.0, first_byte_until=None))
         self._pool: HTTPConnectionPool
         if context is None:
@@ -169,25 +165,27 @@ class Line(HTTPAdapter):
         else:
             self._pool = _TlsPool(host, port, maxsize=1, block=True, seat=self._seat, ssl_context=context)
 
-    def get_connection_with_tls_context(self, *_args: Any, **_options: Any) -> HTTPConnectionPool:
-        return self._pool
-
-    def cert_verify(self, *_args: Any, **_options: Any) -> None:
-        """Leave the TLS context as it was built: requests would add its own bundle to it (S3)."""
-
     def close(self) -> None:
+        """Close the connection."""
         self._pool.close()
-        super().close()
 
-    def fly(self, request: requests.PreparedRequest, flight: Flight, max_body: int) -> HttpResponse:
-        """Send one request and read its whole answer, or raise whatever went wrong."""
+    def fly(self, request: HttpRequest, flight: Flight, max_body: int) -> HttpResponse:
+        """Send one request, whose URL is the target alone, and read its answer, or raise what went wrong."""
         self._seat.flight = flight
-        answer = self.send(request, stream=True, timeout=flight.remaining())
-        raw: BaseHTTPResponse = answer.raw
+        answer = self._pool.urlopen(
+            request.method,
+            request.url,
+            request.body,
+            dict(request.headers),
+            retries=False,
+            redirect=False,
+            timeout=flight.remaining(),
+            preload_content=False,
+        )
         body = bytearray()
-        for piece in raw.stream(_READ_SIZE, decode_content=True):
+        for piece in answer.stream(_READ_SIZE, decode_content=True):
             body += piece
             if len(body) > max_body:
                 raise TooLargeError
-        headers = tuple((name.lower(), value) for name, value in raw.headers.items())
-        return HttpResponse(status=raw.status, headers=headers, body=bytes(body))
+        found = tuple((name.lower(), value) for name, value in answer.headers.items())
+        return HttpResponse(status=answer.status, headers=found, body=bytes(body))
