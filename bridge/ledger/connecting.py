@@ -14,6 +14,10 @@ from bridge.ledger.prepared import Preparing
 
 # A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
 SQLITE_WAIT_SECONDS = 5.0
+# What a process keeps open, for its writer and for reads, which are short. One more would be opened and closed
+# around a single read, which costs the server many times as much as the read; so that waits instead.
+CONNECTIONS = 8
+POOL_WAIT_SECONDS = 5.0
 
 
 def open_database(url: str) -> Engine:
@@ -50,6 +54,10 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
         url,
         hide_parameters=True,
         connect_args={"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False},
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -69,7 +77,15 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
 
 
 def _open_postgresql(url: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_timeout=5)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
