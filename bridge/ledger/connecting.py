@@ -14,8 +14,8 @@ from bridge.ledger.prepared import Preparing
 
 # A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
 SQLITE_WAIT_SECONDS = 5.0
-# What a process keeps open, for its writer and for reads, which are short. One more would be opened and closed
-# around a single read, which costs the server many times as much as the read; so that waits instead.
+# What a process keeps open, for its writer and for reads, which are short. One more would be opened and
+# closed around a single read, which costs the server many times as much as the read; so that waits instead.
 CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
 

@@ -37,10 +37,12 @@ def evaluate(event: TicketEvent, mapping_set: MappingSet, *, received_at: dateti
     does not say when it happened.
     """
     view = View(event)
+    listed = mapping_set.by_event.get((event.ref.source, event.kind))
     fired: list[MappingRule] = []
     decisions: list[Decision] = []
     missed: list[Decision] = []
-    for rule in mapping_set.by_event.get((event.ref.source, event.kind), ()):
+    # A set of a few is told of as a whole; of thousands those that cannot fire are not all looked at.
+    for rule in listed.of(view, besides=MISSES_KEPT) if listed else ():
         trace = _until_failure(rule, view)
         if trace[-1].held is True:
             fired.append(rule)

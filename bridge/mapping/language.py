@@ -20,6 +20,7 @@ from bridge.mapping.entry import Entry
 from bridge.mapping.parameters import Shape
 from bridge.mapping.reading import Compiled, LoadContext, Reading
 from bridge.mapping.rules import MappingRule
+from bridge.mapping.shortlist import Shortlist, shortlist
 from bridge.mapping.wording import nearest
 from bridge.models import EventKind, Json, Mode, SourceName
 
@@ -51,9 +52,7 @@ class MappingSet:
     mappings: tuple[MappingRule, ...]
     cases: tuple[Case, ...]
     warnings: tuple[str, ...]
-    by_event: Mapping[tuple[SourceName, EventKind], tuple[MappingRule, ...]] = field(
-        repr=False, compare=False
-    )
+    by_event: Mapping[tuple[SourceName, EventKind], Shortlist] = field(repr=False, compare=False)
 
     @property
     def live(self) -> int:
@@ -175,11 +174,9 @@ def _warnings(known: Catalogue) -> Iterator[str]:
                 yield f"{rule.place}: '{rule.name}' of action '{action.name}' takes any text"
 
 
-def _indexed(
-    mappings: tuple[MappingRule, ...],
-) -> dict[tuple[SourceName, EventKind], tuple[MappingRule, ...]]:
+def _indexed(mappings: tuple[MappingRule, ...]) -> dict[tuple[SourceName, EventKind], Shortlist]:
     index: dict[tuple[SourceName, EventKind], list[MappingRule]] = {}
     for rule in mappings:
         for event in rule.events:
             index.setdefault((rule.source, event), []).append(rule)
-    return {key: tuple(rules) for key, rules in index.items()}
+    return {key: shortlist(rules) for key, rules in index.items()}
