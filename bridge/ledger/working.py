@@ -6,9 +6,9 @@ It must not decide whether a run may go; `policy` does, and the use cases bring 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BindParameter, Select, Update, bindparam, exists, or_, select, update
+from sqlalchemy import Select, Update, bindparam, exists, func, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
@@ -39,15 +39,23 @@ class Allowance:
     runs: int
 
 
-def _due(*, known: bool, suspect: bool) -> Select[tuple[str]]:
-    """Build the query for due runs of `the_portals`, or (not known) of all but these."""
-    portals: BindParameter[Any] = bindparam("the_portals", expanding=True)
+def _due(*, suspect: bool) -> Select[tuple[str]]:
+    """Build the query for the due runs of a portal."""
     return select(runs.c.id).where(
-        runs.c.state == RunState.QUEUED,
-        runs.c.due_at <= bindparam("now"),
-        runs.c.portal.in_(portals) if known else runs.c.portal.not_in(portals),
+        is_in(runs.c.state, RunState.QUEUED),
+        runs.c.due_at <= bindparam("now", type_=runs.c.due_at.type),
+        runs.c.portal == bindparam("the_portal"),
         runs.c.crashes > 0 if suspect else runs.c.crashes == 0,
     )
+
+
+def _waiting() -> Select[tuple[str]]:
+    """Build the query for the portals that have queued runs: one step of an index each, however many wait."""
+    queued = is_in(runs.c.state, RunState.QUEUED)
+    names = select(func.min(runs.c.portal).label("portal")).where(queued).cte("names", recursive=True)
+    following = select(func.min(runs.c.portal)).where(queued, runs.c.portal > names.c.portal)
+    steps = names.union_all(select(following.scalar_subquery()).where(names.c.portal.is_not(None)))
+    return select(steps.c.portal).where(steps.c.portal.is_not(None))
 
 
 def _taking(due: Select[tuple[str]], *, skip_locked: bool) -> Update:
@@ -66,19 +74,23 @@ def _taking(due: Select[tuple[str]], *, skip_locked: bool) -> Update:
 _OPEN: Final = locking(
     select(sessions.c.id).where(sessions.c.id == bindparam("the_session"), sessions.c.ended_at.is_(None))
 )
-_SUSPECTS: Final = {known: _due(known=known, suspect=True).limit(1) for known in (True, False)}
+_WAITING: Final = _waiting()
+_SUSPECTS: Final = _due(suspect=True).limit(1)
 _SUSPECT_BUSY: Final = select(
-    exists().where(
+    exists()
+    .where(
         is_in(runs.c.state, *UNENDED),
-        runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
+        is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
         runs.c.crashes > 0,
     )
+    .label("busy")
 )
 # SQLite has one writer, so nothing is locked there that could be passed over.
 _TAKE: Final = {
-    (dialect, known, suspect): _taking(_due(known=known, suspect=suspect), skip_locked=skip_locked)
-    for dialect, skip_locked in (("sqlite", False), ("postgresql", True))
-    for known in (True, False)
+    suspect: {
+        dialect: _taking(_due(suspect=suspect), skip_locked=skip_locked)
+        for dialect, skip_locked in (("sqlite", False), ("postgresql", True))
+    }
     for suspect in (True, False)
 }
 _CALLS: Final = (
@@ -120,37 +132,38 @@ def claim(
         return ()
     claimed: list[Run] = []
     for allowance in allowances:
-        known = allowance.portal is not None
-        portals = (allowance.portal,) if known else tuple(configured)
-        due = {"the_portals": portals, "now": tx.now}
         room = allowance.runs if most is None else min(allowance.runs, most - len(claimed))
-        if room <= 0:
-            continue
-        taken = _take(tx, session, due, known=known, suspect=False, most=room)
-        if len(taken) < room:
-            taken += _take_suspect(tx, session, due, known=known)
-        claimed += taken
+        for portal in (allowance.portal,) if allowance.portal else _not_configured(tx, configured):
+            if room > 0:
+                taken = _take_due(tx, session, portal, room)
+                room -= len(taken)
+                claimed += taken
     return tuple(claimed)
+
+
+def _not_configured(tx: Tx, configured: Sequence[PortalName]) -> tuple[PortalName, ...]:
+    """Return the portals that runs wait for and that are not there."""
+    return tuple(PortalName(row["portal"]) for row in tx.run(_WAITING, {}) if row["portal"] not in configured)
 
 
 def _is_open(tx: Tx, session: SessionId) -> bool:
     return tx.value(_OPEN, {"the_session": session}) is not None
 
 
-def _take_suspect(tx: Tx, session: SessionId, due: Mapping[str, object], *, known: bool) -> list[Run]:
-    if tx.connection.execute(_SUSPECTS[known], due).first() is None:
-        return []
+def _take_due(tx: Tx, session: SessionId, portal: PortalName, room: int) -> list[Run]:
+    """Take the due runs of a portal, and behind them one that has crashed if no other such is at work."""
+    due = {"the_portal": portal, "now": tx.now}
+    taken = _take(tx, session, due, suspect=False, most=room)
+    if len(taken) == room or tx.value(_SUSPECTS, due) is None:
+        return taken
     tx.only_one("suspects")
-    if tx.connection.execute(_SUSPECT_BUSY).scalar():
-        return []
-    return _take(tx, session, due, known=known, suspect=True, most=1)
+    if tx.value(_SUSPECT_BUSY, {}):
+        return taken
+    return taken + _take(tx, session, due, suspect=True, most=1)
 
 
-def _take(
-    tx: Tx, session: SessionId, due: Mapping[str, object], *, known: bool, suspect: bool, most: int
-) -> list[Run]:
-    statement = _TAKE[tx.connection.dialect.name, known, suspect]
-    rows = tx.connection.execute(statement, {**due, "the_session": session, "most": most}).mappings()
+def _take(tx: Tx, session: SessionId, due: Mapping[str, object], *, suspect: bool, most: int) -> list[Run]:
+    rows = tx.run(_TAKE[suspect], {**due, "the_session": session, "most": most})
     return sorted(map(run_of, rows), key=lambda run: (run.due_at, run.id))
 
 
