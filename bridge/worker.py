@@ -14,9 +14,9 @@ import structlog
 from bridge.acting import Acting
 from bridge.connections import Connections
 from bridge.errors import LedgerUnavailable
-from bridge.ledger import Ledger, outbox, working
+from bridge.ledger import Ledger, claiming, outbox
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.waking import Waker
-from bridge.ledger.working import Allowance
 from bridge.models import Comment, PortalName, Run, RunId, SessionId
 from bridge.portal_care import PortalCare
 from bridge.telling import POSTING, Telling
@@ -152,10 +152,10 @@ class Worker:
         if self._claim_in_doubt:
             with self._lock:
                 seen = tuple(self._in_flight)
-            self._ledger.write(working.give_back_unseen, session=session, seen=seen)
+            self._ledger.write(claiming.give_back_unseen, session=session, seen=seen)
         self._claim_in_doubt = True
         claimed = self._ledger.write(
-            working.claim,
+            claiming.claim,
             session=session,
             allowances=allowances,
             configured=tuple(connections.portals),

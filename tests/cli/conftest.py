@@ -27,9 +27,9 @@ from bridge.bootstrap.outside import connect
 from bridge.cli import main
 from bridge.errors import Reason
 from bridge.judging import Judging
-from bridge.ledger import Ledger, approvals, in_force, pausing, sending, sessions, working
+from bridge.ledger import Ledger, approvals, claiming, in_force, pausing, sending, sessions, working
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.sending import Next
-from bridge.ledger.working import Allowance
 from bridge.mapping.language import MappingTexts
 from bridge.models import (
     Call,
@@ -189,7 +189,7 @@ class OpenLedger:
         if not self.ledger.read(sessions.beats):
             self.ledger.write(sessions.open_session, session=SESSION, host="test", pid=1)
         (run,) = self.ledger.write(
-            working.claim,
+            claiming.claim,
             session=SESSION,
             allowances=(Allowance(portal=MAIN, runs=10),),
             configured=(MAIN,),

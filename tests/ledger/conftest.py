@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import Ledger, accepting, sessions, working
-from bridge.ledger.working import Allowance
+from bridge.ledger import Ledger, accepting, claiming, sessions
+from bridge.ledger.claiming import Allowance
 from bridge.models import (
     Delivery,
     DeliveryId,
@@ -123,7 +123,7 @@ def open_session(ledger: Ledger) -> Callable[[str], SessionId]:
 def claim(ledger: Ledger) -> Callable[..., tuple[Run, ...]]:
     def do(session: str, limit: int = 10) -> tuple[Run, ...]:
         return ledger.write(
-            working.claim,
+            claiming.claim,
             session=SessionId(session),
             allowances=(Allowance(portal=MAIN, runs=limit),),
             configured=(MAIN,),

@@ -7,7 +7,18 @@ from sqlalchemy import select
 
 from bridge.erasing import Erased, Erasing
 from bridge.errors import Reason
-from bridge.ledger import accepting, erasing, outbox, pausing, people, queries, sessions, verifying, working
+from bridge.ledger import (
+    accepting,
+    claiming,
+    erasing,
+    outbox,
+    pausing,
+    people,
+    queries,
+    sessions,
+    verifying,
+    working,
+)
 from bridge.ledger.people import Act
 from bridge.ledger.tables import METADATA, audit
 from bridge.models import PauseScope, Person, RunState, SessionId, SourceName
@@ -88,9 +99,9 @@ def test_who_released_a_run_is_taken_out_of_its_timeline_alone(ledger, ended, ac
     ledger.write(people.release, run="r1", reason=Reason.LOOP, waive=False, act=said)
     ledger.write(sessions.open_session, session=SessionId("s1"), host="host", pid=1)
     (run,) = ledger.write(
-        working.claim,
+        claiming.claim,
         session=SessionId("s1"),
-        allowances=(working.Allowance(portal="main", runs=1),),
+        allowances=(claiming.Allowance(portal="main", runs=1),),
         configured=("main",),
     )
     ledger.write(

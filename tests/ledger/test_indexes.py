@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bridge.ledger import Tx, approvals, outbox, pending, queries, sessions, working
+from bridge.ledger import Tx, approvals, claiming, outbox, pending, queries, sessions, working
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
-from bridge.ledger.working import Allowance
 from bridge.models import PortalName, SessionId, SourceName
 
 OURS = {"session": SessionId("s1")}
@@ -18,7 +18,7 @@ MAIN = PortalName("main")
 ASKED_OFTEN = [
     (outbox.claim_comments, OURS | {"limit": 8, "sources": (SourceName("jira"),), "lasting": timedelta(1)}),
     (
-        working.claim,
+        claiming.claim,
         OURS | {"allowances": (Allowance(portal=MAIN, runs=8),), "configured": (MAIN,)},
     ),
     (pending.due_sources, {"sources": (SourceName("jira"),)}),

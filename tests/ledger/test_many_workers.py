@@ -23,7 +23,7 @@ from datetime import datetime, timedelta, timezone
 from bridge.errors import LedgerUnavailable
 from bridge.ledger import Ledger, sending, sessions, working
 from bridge.ledger.connecting import open_database
-from bridge.ledger.working import Allowance
+from bridge.ledger.claiming import Allowance
 from bridge.models import Device, DeviceUid, Part, PortalName, SessionId
 from bridge.policy import Verdict
 
@@ -36,7 +36,7 @@ sys.stdin.readline()
 admitted = 0
 while True:
     claimed = ledger.write(
-        working.claim, session=session, allowances=(Allowance(portal=main, runs=2),), configured=(main,)
+        claiming.claim, session=session, allowances=(Allowance(portal=main, runs=2),), configured=(main,)
     )
     if not claimed:
         break

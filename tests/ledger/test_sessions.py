@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import people, queries, sending, sessions, working
+from bridge.ledger import claiming, people, queries, sending, sessions
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.people import Act
-from bridge.ledger.working import Allowance
 from bridge.models import CallResult, CallState, Occasion, Part, PortalName, RunId, RunState, SessionId
 
 ACT = Act(author="operator", reason="the restore is understood")
@@ -108,9 +108,10 @@ def test_w4_a_run_of_a_portal_that_is_not_configured_is_claimed_apart(
     accept(make_run("r1", plan=make_plan(portal=PortalName("gone"))))
     claim = {"session": SessionId("s1"), "configured": (PortalName("main"),)}
     assert (
-        ledger.write(working.claim, allowances=(Allowance(portal=PortalName("main"), runs=5),), **claim) == ()
+        ledger.write(claiming.claim, allowances=(Allowance(portal=PortalName("main"), runs=5),), **claim)
+        == ()
     )
-    (run,) = ledger.write(working.claim, allowances=(Allowance(portal=None, runs=1),), **claim)
+    (run,) = ledger.write(claiming.claim, allowances=(Allowance(portal=None, runs=1),), **claim)
     assert run.id == "r1"
 
 
@@ -118,7 +119,7 @@ def test_w4_a_claim_whose_answer_was_lost_is_given_back(ledger, open_session, ac
     open_session("s1")
     accept(make_run("r1"))
     claim("s1")
-    assert ledger.write(working.give_back_unseen, session=SessionId("s1"), seen=()) == 1
+    assert ledger.write(claiming.give_back_unseen, session=SessionId("s1"), seen=()) == 1
     assert len(claim("s1")) == 1
 
 
@@ -191,5 +192,5 @@ def test_w4_all_portals_together_get_no_more_than_is_free_and_the_last_is_not_fo
         "configured": portals,
         "most": 4,
     }
-    first = ledger.write(working.claim, **claim)
+    first = ledger.write(claiming.claim, **claim)
     assert sorted(run.plan.portal for run in first) == ["apac", "apac", "emea", "emea"]

@@ -17,11 +17,11 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from bridge import policy
 from bridge.errors import LostOwnership, NotPossible, Reason
-from bridge.ledger import accepting, approvals, pausing, people, queries, sending, sessions, working
+from bridge.ledger import accepting, approvals, claiming, pausing, people, queries, sending, sessions, working
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.people import Act
 from bridge.ledger.sending import Next
 from bridge.ledger.tables import METADATA
-from bridge.ledger.working import Allowance
 from bridge.models import (
     ApprovalRule,
     ApprovalState,
@@ -181,7 +181,7 @@ class Machine(RuleBasedStateMachine):
     def work(self, most: int, sent: int) -> None:
         """Claim some, and send some of all that are claimed; the rest is left for later, or for a death."""
         self.claimed += self.ledger.write(
-            working.claim,
+            claiming.claim,
             session=self.session,
             allowances=(Allowance(portal=MAIN, runs=most),),
             configured=(MAIN,),

@@ -26,9 +26,9 @@ from bridge.connections import Connections
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.keeping import Keeping
-from bridge.ledger import Ledger, accepting, in_force, outbox, queries, sessions, working
+from bridge.ledger import Ledger, accepting, claiming, in_force, outbox, queries, sessions
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
-from bridge.ledger.working import Allowance
 from bridge.mapping.catalogue import Catalogue
 from bridge.mapping.language import MappingSet
 from bridge.models import (
@@ -283,7 +283,7 @@ class House:
     def claim(self, session: str = "s1", limit: int = 10) -> tuple[Run, ...]:
         portals = tuple(self.connections.portals)
         return self.ledger.write(
-            working.claim,
+            claiming.claim,
             session=SessionId(session),
             allowances=(
                 *(Allowance(portal=portal, runs=limit) for portal in portals),

@@ -21,11 +21,11 @@ import structlog
 from werkzeug.test import TestResponse
 
 from bridge.errors import Reason
-from bridge.ledger import Ledger, queries, sending, sessions, working
+from bridge.ledger import Ledger, claiming, queries, sending, sessions, working
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
 from bridge.ledger.sending import Next
-from bridge.ledger.working import Allowance
 from bridge.models import (
     CallResult,
     CallState,
@@ -247,7 +247,7 @@ def claimed(ledger: Ledger) -> Run:
     ledger.write(sessions.open_session, session=session, host="host.example.com", pid=1)
     main = PortalName("main")
     allowances = (Allowance(portal=main, runs=1),)
-    (run,) = ledger.write(working.claim, session=session, allowances=allowances, configured=(main,))
+    (run,) = ledger.write(claiming.claim, session=session, allowances=allowances, configured=(main,))
     return run
 
 
