@@ -18,10 +18,10 @@ from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership, Reason
 from bridge.events import LOOK_BACK
 from bridge.fetching import Fetching
 from bridge.judging import Judging
-from bridge.ledger import Ledger, accepting, in_force, pending
+from bridge.ledger import Ledger, accepting, in_force, pending, recovering
 from bridge.ledger.accepting import Verdict
 from bridge.ledger.pending import Pending
-from bridge.models import NoResponse, NotRead, Person, SourceName
+from bridge.models import NoResponse, NotRead, Person, SourceName, TicketRef
 from bridge.telling import REQUEST_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -179,10 +179,15 @@ class CatchingUp:
             if isinstance(fetched, NotRead):
                 self._not_read(each, fetched, read_at)
             else:
+                judged = self._judged(fetched.ref, since) if each.delivery.recovered else frozenset()
                 verdict = self._judging.of_ticket(
-                    each.id, each.delivery, fetched, since=since, read_at=read_at
+                    each.id, each.delivery, fetched, since=since, read_at=read_at, judged=judged
                 )
                 self._settle(each, verdict)
+
+    def _judged(self, ticket: TicketRef, since: datetime) -> frozenset[str]:
+        """Return which changes of a ticket were judged when their webhooks came."""
+        return self._ledger.read(recovering.judged_since, ticket=ticket, since=since)
 
     def _not_read(self, each: Pending, why: NotRead, now: datetime) -> None:
         received_at = each.delivery.received_at

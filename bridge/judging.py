@@ -83,11 +83,13 @@ class Judging:
         *,
         since: datetime,
         read_at: datetime,
+        judged: frozenset[str] = frozenset(),
     ) -> Verdict | None:
         """Judge a delivery by its ticket as it was read at a time; None where it has to wait.
 
         Of a webhook that is believed it is the event that counts, on the ticket that was read; else, and
-        where no webhook came, whatever the ticket's own history tells since a time.
+        where no webhook came, whatever the ticket's own history tells since a time. `judged` are the changes
+        whose webhook came after all: by the mappings of then, which is not done again by those of now.
         """
         source = self._connections().sources[delivery.source]
         if source.trust is Trust.PAYLOAD and not delivery.recovered:
@@ -104,7 +106,11 @@ class Judging:
             keeps_history=source.system.keeps_history,
         )
         if delivery.recovered:
-            happened = events.unchanged_since(happened, read_at)
+            happened = tuple(
+                event for event in events.unchanged_since(happened, read_at) if event.change_key not in judged
+            )
+            if not happened:
+                return _judged_before(fetched)
         return self._judged(delivery_id, delivery, happened)
 
     def _judged(
@@ -124,6 +130,7 @@ class Judging:
                 findings=[],
                 mapping_set=None,
                 runs=(),
+                judged=_names(happened),
             )
         runs: list[NewRun] = []
         decided: list[tuple[Decision, Json]] = []
@@ -139,6 +146,7 @@ class Judging:
             findings=_kept(decided),
             mapping_set=mapping_set.hash,
             runs=tuple(runs),
+            judged=_names(happened),
         )
 
     def _new_run(
@@ -207,6 +215,22 @@ def ignored(event: Ignored) -> Verdict:
         mapping_set=None,
         runs=(),
     )
+
+
+def _judged_before(fetched: FetchedTicket) -> Verdict:
+    return Verdict(
+        reason=Reason.ALREADY_SERVED,
+        detail="judged when its webhook came",
+        ticket=fetched.ref,
+        findings=[],
+        mapping_set=None,
+        runs=(),
+    )
+
+
+def _names(happened: tuple[TicketEvent, ...]) -> tuple[str, ...]:
+    """Return what names each change; one without a name could not be told from another."""
+    return tuple(event.change_key for event in happened if event.change_key is not None)
 
 
 def bounded(key: str) -> str:

@@ -137,8 +137,9 @@ class Reconciling:
 
     def _take_in(self, delivery: Delivery, fetched: FetchedTicket, since: datetime) -> None:
         delivery_id = DeliveryId(f"d{self._new_id()}")
+        judged = self._ledger.read(recovering.judged_since, ticket=fetched.ref, since=since - MARGIN)
         verdict = self._judging.of_ticket(
-            delivery_id, delivery, fetched, since=since, read_at=delivery.received_at
+            delivery_id, delivery, fetched, since=since, read_at=delivery.received_at, judged=judged
         )
         if verdict is None or not verdict.runs:
             return

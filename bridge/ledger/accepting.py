@@ -73,7 +73,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a delivery: the reason where it needs nothing, the findings, the runs it asks for."""
+    """What became of a delivery: the reason where it needs nothing, the findings, the runs it asks for.
+
+    `judged` are the names of the changes that were held against the mappings, whatever came of them.
+    """
 
     reason: Reason | None
     detail: str | None
@@ -81,6 +84,7 @@ class Verdict:
     findings: Json
     mapping_set: str | None
     runs: tuple[NewRun, ...]
+    judged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,7 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
         "detail": verdict.detail,
         **_ticket_columns(verdict.ticket),
         "findings": json.dumps(verdict.findings),
+        "judged": json.dumps(verdict.judged),
         "mapping_set": verdict.mapping_set,
         "evaluated_at": now,
     }

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,12 @@ def approve(jira: Any) -> Callable[..., Any]:
     return make
 
 
+def ring(door: Any, issue: Any) -> None:
+    """Let the webhook of an issue come, and be judged."""
+    door.send({"issue": {"id": issue["id"], "key": issue["key"]}})
+    door.catch_up(lambda: not door.pending())
+
+
 def reads(jira: Any) -> int:
     return sum("/issue/" in seen["path"] and "/comment" not in seen["path"] for seen in jira.requests())
 
@@ -79,9 +86,7 @@ def test_what_never_arrived_runs_once_and_says_that_no_webhook_brought_it(asking
 
 
 def test_a1_what_did_arrive_is_served_already_and_leaves_no_second_trace(asking, approve):
-    issue = approve()
-    asking.send({"issue": {"id": issue["id"], "key": issue["key"]}})
-    asking.catch_up(lambda: not asking.pending())
+    ring(asking, approve())
     reconcile(asking)
     assert len(asking.runs()) == len(asking.deliveries()) == 1
 
@@ -89,10 +94,30 @@ def test_a1_what_did_arrive_is_served_already_and_leaves_no_second_trace(asking,
 def test_a1_the_webhook_that_comes_after_all_makes_no_second_run(asking, approve):
     issue = approve()
     reconcile(asking)
-    asking.send({"issue": {"id": issue["id"], "key": issue["key"]}})
-    asking.catch_up(lambda: not asking.pending())
+    ring(asking, issue)
     assert len(asking.runs()) == 1
     assert sorted(line.recovered for line in asking.deliveries()) == [False, True]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_asked_for_nothing_when_it_rang_is_not_held_against_mappings_of_now(
+    asking, approve, jira, waits
+):
+    issue = approve()
+    now = asking.mapping_set
+    asking.mapping_set = replace(now, mappings=(), by_event={})
+    ring(asking, issue)
+    asking.mapping_set = now
+    if waits:
+        jira.fault("status", status=503, path=f"*/issue/{issue['id']}", times=1)
+    reconcile(asking)
+    asking.catch_up(lambda: not asking.pending())
+    assert asking.runs() == []
+    again = {"key": "SUP-1", "fields": APPROVED, "changes": [APPROVING], "seconds_ago": 60}
+    jira.call("POST", "changes", again)
+    asking.house.later(minutes=10)
+    reconcile(asking)
+    assert len(asking.runs()) == 1
 
 
 def test_what_changed_before_a_source_was_first_asked_is_not_begun(door, environ, approve):

@@ -37,6 +37,7 @@ deliveries = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("payload", Text, nullable=False),
     Column("findings", Text, nullable=False, server_default="[]"),
+    Column("judged", Text, nullable=False, server_default="[]"),
     Column("mapping_set", String(64)),
     Column("received_at", UtcDateTime, nullable=False),
     Column("evaluated_at", UtcDateTime),

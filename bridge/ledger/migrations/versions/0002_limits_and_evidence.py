@@ -34,6 +34,7 @@ def _deliveries() -> None:
     op.add_column("deliveries", sa.Column("recovered", sa.Integer(), server_default="0", nullable=False))
     op.add_column("deliveries", sa.Column("ticket", sa.Text()))
     op.add_column("deliveries", sa.Column("tries", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("deliveries", sa.Column("judged", sa.Text(), server_default="[]", nullable=False))
     pending = sa.text("state = 'pending'")
     op.drop_index("ix_deliveries_pending", "deliveries")
     op.create_index(
