@@ -90,7 +90,7 @@ def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Cont
         else:
             sqlite = name is Name.SQLITE
             database = (
-                f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(_database(server))
+                f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
             )
             processes = _start_bridge(stack, Path(folder), port, upstream_port, database)
         try:
@@ -120,7 +120,7 @@ def _start_handwritten(
 def _start_bridge(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int, database: str
 ) -> list[subprocess.Popen[bytes]]:
-    environment = _bridge_environment(port, upstream_port, database)
+    environment = bridge_environment(port, upstream_port, database)
     migrate = [sys.executable, "-m", "bridge", "migrate"]
     subprocess.run(
         migrate,
@@ -139,7 +139,7 @@ def _start_bridge(
     return [web, worker]
 
 
-def _bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:
+def bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:
     address = f"http://127.0.0.1:{upstream_port}"
     portal = {"BASE_URL": address, "USERNAME": "svc.bridge", "PASSWORD": "made-up"}
     settings = {
@@ -197,7 +197,8 @@ def _process(
 
 
 @contextlib.contextmanager
-def _database(server: Postgresql) -> Iterator[str]:
+def database(server: Postgresql) -> Iterator[str]:
+    """Make an empty database and drop it at the end; yield its address."""
     name = f"bench_{time.monotonic_ns()}"
     with psycopg.connect(server.address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

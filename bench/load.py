@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from bench.upstream import DEVICE_NAME, DEVICE_UID
 
@@ -72,7 +73,7 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
 
 
 def _webhook(devices: Devices, number: int) -> bytes:
-    body = json.dumps(_event(devices, number)).encode()
+    body = json.dumps(event(devices, number)).encode()
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     lines = (
         "POST /webhooks/jira HTTP/1.1",
@@ -86,7 +87,8 @@ def _webhook(devices: Devices, number: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
-def _event(devices: Devices, number: int) -> dict[str, object]:
+def event(devices: Devices, number: int) -> dict[str, Any]:
+    """Return the body of a webhook: an issue of its own that was created now."""
     now = datetime.now(UTC)
     written = now.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
     person = {

@@ -17,7 +17,7 @@ from bridge.errors import LedgerUnavailable
 from bridge.ledger import Ledger, claiming, outbox
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.waking import Waker
-from bridge.models import Comment, PortalName, Run, RunId, SessionId
+from bridge.models import Comment, PortalName, Run, RunId, SessionId, SourceName
 from bridge.portal_care import PortalCare
 from bridge.telling import POSTING, Telling
 from bridge.undertaking import Undertaking
@@ -68,7 +68,7 @@ class Worker:
         self._lock = threading.Lock()
         self._in_flight: dict[RunId, PortalName] = {}
         self._claim_in_doubt = False
-        self._posting = 0
+        self._posting: Counter[SourceName] = Counter()
         self._more_waits = False
         self._waker = Waker(ledger.engine, stopping.is_set)
         self._senders = ThreadPoolExecutor(max_workers=max_in_flight, thread_name_prefix="sender")
@@ -124,7 +124,7 @@ class Worker:
 
     def _under_way(self) -> int:
         with self._lock:
-            return len(self._in_flight) + self._posting
+            return len(self._in_flight) + self._posting.total()
 
     def _beat(self) -> None:
         while True:
@@ -203,20 +203,24 @@ class Worker:
     def _claim_comments(self) -> bool:
         """Hand what is due to free posters; return True where more may be due than there was room for."""
         with self._lock:
-            free = self._comment_senders - self._posting
+            busy = Counter(self._posting)
+        free = self._comment_senders - busy.total()
         if free <= 0:
             return True
+        sources = sorted(self._connections().sources, key=lambda source: busy[source])
+        # A ticket system that hangs must leave a poster to each of the others.
+        most = max(1, self._comment_senders - (len(sources) - 1))
         session = self._undertaking.session
         claimed = self._ledger.write(
             outbox.claim_comments,
             session=session,
             limit=free,
-            sources=tuple(self._connections().sources),
+            rooms={source: most - busy[source] for source in sources},
             lasting=POSTING,
         )
         for comment in claimed:
             with self._lock:
-                self._posting += 1
+                self._posting[comment.ticket.source] += 1
             self._posters.submit(self._post, comment, session)
         return len(claimed) >= free
 
@@ -228,7 +232,7 @@ class Worker:
             log.exception("comment.failed", run=comment.run)
         finally:
             with self._lock:
-                self._posting -= 1
+                self._posting[comment.ticket.source] -= 1
             self._came_free()
 
     def _came_free(self) -> None:

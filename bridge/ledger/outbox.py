@@ -3,6 +3,7 @@
 It must not make or change a comment's text.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -29,9 +30,10 @@ from bridge.models import (
 
 
 def _claiming(*, skip_locked: bool) -> Update:
-    """Build the claim: the due comments of `the_sources`, at `most` so many, each its ticket's oldest.
+    """Build the claim: the due comments of a source, at `most` so many, each its ticket's oldest.
 
-    It is built once: that takes several times as long as running it.
+    It is built once: that takes several times as long as running it. One that is being posted was due when it
+    was taken, so an index by due time leads to either kind, however many wait for later.
     """
     now = bindparam("now", type_=comments.c.due_at.type)
     left_behind = and_(comments.c.state == CommentState.POSTING, comments.c.posting_until < now)
@@ -52,8 +54,9 @@ def _claiming(*, skip_locked: bool) -> Update:
         select(comments.c.id)
         .where(
             is_in(comments.c.state, *UNPOSTED),
-            or_(and_(comments.c.state == CommentState.OWED, comments.c.due_at <= now), left_behind),
-            comments.c.source.in_(bindparam("the_sources", expanding=True)),
+            comments.c.source == bindparam("the_source"),
+            comments.c.due_at <= now,
+            or_(comments.c.state == CommentState.OWED, left_behind),
             first_of_ticket,
         )
         .order_by(comments.c.due_at, comments.c.id)
@@ -150,24 +153,22 @@ def in_words(change: WriteBack) -> str:
 
 
 def claim_comments(
-    tx: Tx, *, session: SessionId, limit: int, sources: tuple[SourceName, ...], lasting: timedelta
+    tx: Tx, *, session: SessionId, limit: int, rooms: Mapping[SourceName, int], lasting: timedelta
 ) -> tuple[Comment, ...]:
     """Take due comments and changes, the oldest of each ticket, and mark them as posting (T1, T2).
 
-    `lasting` is the longest that the posting of one can take. One that is still being posted after that
-    was left behind by its session: it is taken again, as one that may stand already.
+    `limit` bounds all together, `rooms` those of each source, which are asked in that order. `lasting` is the
+    longest that the posting of one can take. One that is still being posted after that was left behind by its
+    session: it is taken again, as one that may stand already.
     """
-    rows = tx.connection.execute(
-        _CLAIM[tx.connection.dialect.name],
-        {
-            "the_session": session,
-            "the_sources": sources,
-            "most": limit,
-            "now": tx.now,
-            "until": tx.now + lasting,
-        },
-    ).mappings()
-    return tuple(sorted((comment_of(row) for row in rows), key=lambda comment: comment.id))
+    claimed: list[Comment] = []
+    given = {"the_session": session, "now": tx.now, "until": tx.now + lasting}
+    for source, room in rooms.items():
+        most = min(room, limit - len(claimed))
+        if most > 0:
+            rows = tx.run(_CLAIM, {**given, "the_source": source, "most": most})
+            claimed += map(comment_of, rows)
+    return tuple(sorted(claimed, key=lambda comment: comment.id))
 
 
 def posted(tx: Tx, *, comment: Comment, session: SessionId, posted_id: str) -> None:

@@ -150,7 +150,7 @@ def test_a_change_that_the_ticket_did_not_take_stands_in_the_story_with_the_reas
                 outbox.claim_comments,
                 session=SESSION,
                 limit=1,
-                sources=(SourceName("jira"),),
+                rooms={SourceName("jira"): 1},
                 lasting=timedelta(hours=1),
             )
             opened.ledger.write(outbox.undeliverable, comment=row, session=SESSION, **refused)

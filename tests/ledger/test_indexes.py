@@ -16,7 +16,7 @@ from bridge.models import PortalName, SessionId, SourceName
 OURS = {"session": SessionId("s1")}
 MAIN = PortalName("main")
 ASKED_OFTEN = [
-    (outbox.claim_comments, OURS | {"limit": 8, "sources": (SourceName("jira"),), "lasting": timedelta(1)}),
+    (outbox.claim_comments, OURS | {"limit": 8, "rooms": {SourceName("jira"): 8}, "lasting": timedelta(1)}),
     (
         claiming.claim,
         OURS | {"allowances": (Allowance(portal=MAIN, runs=8),), "configured": (MAIN,)},

@@ -29,7 +29,7 @@ def claim_comments(ledger):
             outbox.claim_comments,
             session=SessionId(session),
             limit=limit,
-            sources=(SourceName("jira"),),
+            rooms={SourceName("jira"): limit},
             lasting=LASTING,
         )
 

@@ -40,7 +40,7 @@ def work(ledger, accept, make_run, make_plan, make_comment, open_session, claim,
                 outbox.claim_comments,
                 session=session,
                 limit=1,
-                sources=(run.ticket.source,),
+                rooms={run.ticket.source: 1},
                 lasting=timedelta(seconds=60),
             )
             ledger.write(outbox.posted, comment=comment, session=session, posted_id="1")
@@ -60,7 +60,7 @@ def test_a_payload_goes_and_its_delivery_is_recognised_for_ever(ledger, work, ac
     clock.move(days=31)
     assert retaining(ledger).preview().payloads == 1
     assert retaining(ledger).purge().payloads == 1
-    with pytest.raises(NotPossible, match="not kept any more"):
+    with pytest.raises(NotPossible, match="after BRIDGE_KEEP_PAYLOADS"):
         ledger.read(queries.whole_delivery, delivery="d1")
     assert accept(make_run("r2"), key="identifier-1").duplicate
     assert count(ledger, deliveries) == 1

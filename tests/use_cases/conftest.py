@@ -302,7 +302,7 @@ class House:
             outbox.claim_comments,
             session=SessionId(session),
             limit=50,
-            sources=tuple(self.connections.sources),
+            rooms=dict.fromkeys(self.connections.sources, 50),
             lasting=POSTING,
         )
 

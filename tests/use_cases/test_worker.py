@@ -15,7 +15,7 @@ from bridge.errors import Reason
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.ledger import in_force, queries
-from bridge.models import CallResult, CallState, DeviceKey, PortalName, RunState
+from bridge.models import CallResult, CallState, CommentState, DeviceKey, PortalName, RunId, RunState
 from bridge.portal_care import FAILURES, PROBE_SECONDS, PortalCare
 from bridge.resolving import Later
 from bridge.sandbox import credentials as known
@@ -115,6 +115,11 @@ def probe_of(mine: Any) -> Callable[[PortalName], Reason | None]:
     return probe
 
 
+def posting(mine: Any, runs: list[RunId]) -> int:
+    comments = [comment for run in runs for comment in mine.story(run).comments]
+    return sum(comment.state is CommentState.POSTING for comment in comments)
+
+
 def test_w4_a_portal_that_hangs_holds_up_neither_another_one_nor_comments(house, work, nexthink, jira):
     with silent_listener() as port:
         mine = house(MAX_IN_FLIGHT="4", **portal_settings("HUNG", f"http://127.0.0.1:{port}"))
@@ -129,6 +134,17 @@ def test_w4_a_portal_that_hangs_holds_up_neither_another_one_nor_comments(house,
             assert {mine.state(run) for run in good} == {RunState.ANSWERED}
             # The cap of the portal: half of the senders, since there are two portals.
             assert sum(mine.state(run) is RunState.CLAIMED for run in hung) == 2
+
+
+def test_w4_a_ticket_system_that_hangs_leaves_posters_to_another(house, work, jira):
+    with silent_listener() as port:
+        mine = house(SOURCES__DESK__BASE_URL=f"http://127.0.0.1:{port}")
+        hung = [mine.ask(source="desk") for _ in range(4)]
+        with work(mine, grace=0):
+            wait_for(lambda: posting(mine, hung) == 1)
+            mine.ask()
+            wait_for(lambda: len(jira.comments()) == 1)
+            assert posting(mine, hung) == 1
 
 
 def test_w4_claims_never_exceed_the_senders_that_start_at_once(house, work, nexthink):

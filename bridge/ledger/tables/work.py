@@ -180,6 +180,14 @@ Index(
     sqlite_where=_UNPOSTED,
     postgresql_where=_UNPOSTED,
 )
+Index(
+    "ix_comments_due",
+    comments.c.source,
+    comments.c.due_at,
+    comments.c.id,
+    sqlite_where=_UNPOSTED,
+    postgresql_where=_UNPOSTED,
+)
 _UNDELIVERABLE = "state = 'undeliverable'"
 Index(
     "ix_comments_undeliverable",

@@ -21,7 +21,7 @@ def upgrade() -> None:
     """Add the columns and tables, and carry over what stands in the ledger."""
     _deliveries()
     _runs()
-    op.add_column("comments", sa.Column("change", sa.Text()))
+    _comments()
     _pauses()
     _uses_and_trips()
     _approvals()
@@ -45,6 +45,18 @@ def _deliveries() -> None:
         postgresql_where=pending,
     )
     op.create_index("ix_deliveries_source", "deliveries", ["source", "received_at"])
+
+
+def _comments() -> None:
+    op.add_column("comments", sa.Column("change", sa.Text()))
+    unposted = sa.text("state IN ('owed', 'posting')")
+    op.create_index(
+        "ix_comments_due",
+        "comments",
+        ["source", "due_at", "id"],
+        sqlite_where=unposted,
+        postgresql_where=unposted,
+    )
 
 
 def _runs() -> None:
