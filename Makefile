@@ -47,8 +47,10 @@ test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contr
 	@echo '── tests'; $(BOUND) $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term-missing
 	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
-bench: $(VENV)/.dev ## Measure events per second against a version without durability.
+bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idling, and growth.
 	@$(PYTHON) -m bench.end_to_end
+	@$(PYTHON) -m bench.idle
+	@$(PYTHON) -m bench.growth
 
 format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)

@@ -23,7 +23,7 @@ from bench.load import SECRET, Devices
 from bridge.bootstrap import Bridge, open_bridge, open_ledger
 from bridge.ledger import Tx, claiming, sessions
 from bridge.ledger.claiming import Allowance
-from bridge.ledger.tables import UtcDateTime, calls, comments, deliveries, history, runs
+from bridge.ledger.tables import UtcDateTime, deliveries, history, runs
 from bridge.models import PortalName, RunState, SessionId, SourceName, WebhookRequest
 from bridge.settings import LiveSettings
 
@@ -139,8 +139,12 @@ def _fill(tx: Tx, *, count: int, state: RunState) -> None:
         text("SELECT id, delivery FROM runs ORDER BY created_at DESC, id DESC LIMIT 1")
     ).one()
     ended = state is RunState.ANSWERED
-    old = {name: ":old" for name in ("created_at", "due_at", "received_at", "evaluated_at")} if ended else {}
-    own = {"id": "id || '-' || n", "ticket_uid": "ticket_uid || '-' || n", "ticket_key": "ticket_key || '-' || n"}
+    old = dict.fromkeys(("created_at", "due_at", "received_at", "evaluated_at"), ":old") if ended else {}
+    own = {
+        "id": "id || '-' || n",
+        "ticket_uid": "ticket_uid || '-' || n",
+        "ticket_key": "ticket_key || '-' || n",
+    }
     delivered = own | old | {"key": "key || '-' || n"} | ({"payload": "'{}'"} if ended else {})
     _copy(tx.connection, deliveries, "id", newest.delivery, count, tx.now, delivered)
     run = own | old | {"delivery": "delivery || '-' || n", "state": f"'{state}'"}
@@ -166,7 +170,7 @@ def _copy(
     names = ", ".join(f'"{name}"' for name in columns)
     statement = text(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count) "
-        f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - all of it stands in this file or in the tables
+        f"INSERT INTO {table.name} ({names}) "
         f'SELECT {", ".join(expressions)} FROM {table.name}, numbers WHERE {table.name}."{found_by}" = :value'
     )
     given: dict[str, object] = {"count": count, "value": value}

@@ -39,10 +39,11 @@ class Name(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One that is running: where it takes webhooks, and its processes."""
+    """One that is running: where it takes webhooks, its processes, and how long they took to be ready."""
 
     port: int
     processes: tuple[int, ...]
+    ready_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +87,14 @@ def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Cont
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
         port = _free_port()
         if name is Name.HANDWRITTEN:
-            processes = _start_handwritten(stack, Path(folder), port, upstream_port)
+            processes, took = _start_handwritten(stack, Path(folder), port, upstream_port)
         else:
             sqlite = name is Name.SQLITE
-            database = (
-                f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
-            )
-            processes = _start_bridge(stack, Path(folder), port, upstream_port, database)
+            ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
+            processes, took = _start_bridge(stack, Path(folder), port, upstream_port, ledger)
         try:
-            yield Contender(port=port, processes=tuple(process.pid for process in processes))
+            started = tuple(process.pid for process in processes)
+            yield Contender(port=port, processes=started, ready_seconds=took)
         except Exception:
             print(_logs(Path(folder)), file=sys.stderr)
             raise
@@ -102,7 +102,7 @@ def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Cont
 
 def _start_handwritten(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int
-) -> list[subprocess.Popen[bytes]]:
+) -> tuple[list[subprocess.Popen[bytes]], float]:
     environment = {
         "UPSTREAM": f"http://127.0.0.1:{upstream_port}",
         "ACCOUNT": "svc.bridge@example.com",
@@ -112,14 +112,15 @@ def _start_handwritten(
     options = ["--worker-class=gthread", f"--workers={WEB_WORKERS}", f"--threads={WEB_THREADS}"]
     options += ["--keep-alive=5", f"--bind=127.0.0.1:{port}"]
     command = [sys.executable, "-m", "gunicorn", *options, "bench.handwritten.app:app"]
+    began = time.monotonic()
     process = stack.enter_context(_process(folder, "web", command, environment))
     _wait(folder, process, lambda: _get(port, "/livez") is not None)
-    return [process]
+    return [process], time.monotonic() - began
 
 
 def _start_bridge(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int, database: str
-) -> list[subprocess.Popen[bytes]]:
+) -> tuple[list[subprocess.Popen[bytes]], float]:
     environment = bridge_environment(port, upstream_port, database)
     migrate = [sys.executable, "-m", "bridge", "migrate"]
     subprocess.run(
@@ -132,11 +133,12 @@ def _start_bridge(
     )
     configuration = ROOT / "gunicorn.conf.py"
     serve = [sys.executable, "-m", "gunicorn", "--config", str(configuration), "app:app"]
+    began = time.monotonic()
     web = stack.enter_context(_process(folder, "web", serve, environment))
     work = [sys.executable, "-m", "bridge", "worker"]
     worker = stack.enter_context(_process(folder, "worker", work, environment))
     _wait(folder, web, lambda: _get(port, "/readyz") is not None and _works(port))
-    return [web, worker]
+    return [web, worker], time.monotonic() - began
 
 
 def bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:

@@ -86,7 +86,10 @@ def _filled(name: Name, empty: Bed, filled: Bed, count: int, state: RunState) ->
 
 
 def _pair(
-    what: str, first: Callable[[], None], second: Callable[[], None], after: Callable[[], object] = lambda: None
+    what: str,
+    first: Callable[[], None],
+    second: Callable[[], None],
+    after: Callable[[], object] = lambda: None,
 ) -> None:
     taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(TURNS):

@@ -1,4 +1,4 @@
-"""Reads how much processor time a process has used, with everything that it started, from Linux's /proc.
+"""Reads what processes have used, with everything that they started, from Linux's /proc.
 
 It must not measure by itself; who calls it subtracts two readings.
 """
@@ -10,8 +10,24 @@ from pathlib import Path
 
 def seconds(root: int) -> float:
     """Return the processor seconds of a process and its descendants, those that ended and were reaped too."""
+    ticks = sum(sum(map(int, fields[11:15])) for fields in _family(root).values())
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def megabytes(root: int) -> float:
+    """Return the proportional set size of a process and its descendants: shared pages count by their share."""
+    kilobytes = 0
+    for process in _family(root):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                kilobytes += int(line.split()[1])
+    return kilobytes / 1024
+
+
+def _family(root: int) -> dict[int, list[str]]:
+    """Return the fields of /proc/…/stat behind the name, of a process and its descendants."""
     children: defaultdict[int, list[int]] = defaultdict(list)
-    ticks: dict[int, int] = {}
+    known: dict[int, list[str]] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -21,10 +37,12 @@ def seconds(root: int) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue
         children[int(fields[1])].append(int(entry.name))
-        ticks[int(entry.name)] = sum(map(int, fields[11:15]))
-    total, waiting = 0, [root]
+        known[int(entry.name)] = fields
+    family: dict[int, list[str]] = {}
+    waiting = [root]
     while waiting:
         process = waiting.pop()
-        total += ticks.get(process, 0)
+        if process in known:
+            family[process] = known[process]
         waiting += children[process]
-    return total / os.sysconf("SC_CLK_TCK")
+    return family
