@@ -5,7 +5,6 @@ anything about tickets, actions or comments; it keeps what others decided, by th
 """
 
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -14,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.errors import BridgeError, LedgerUnavailable, LostOwnership
+from bridge.errors import LedgerUnavailable, LostOwnership
 from bridge.ledger.transaction import Tx
 
 __all__ = ["Ledger", "Tx"]
@@ -36,8 +34,6 @@ QUEUE_SIZE = 2_000
 PERSIST_PAUSE = 0.5
 # Built once: building a statement takes several times as long as running it.
 _CLOCK: Final = text("SELECT clock_timestamp()")
-# What the driver raises where it is spoken to directly, and what SQLAlchemy makes of it elsewhere.
-DATABASE_ERRORS: Final = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 
 
 @dataclass(slots=True)
@@ -63,6 +59,8 @@ class Ledger:
     ) -> None:
         self.engine = engine
         self._clock = clock
+        # What SQLAlchemy raises, and the driver where it is spoken to directly.
+        self._database_errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
         self._server_clock = server_clock and engine.dialect.name == "postgresql"
         self._write_timeout = write_timeout
         self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(QUEUE_SIZE)
@@ -122,7 +120,7 @@ class Ledger:
         try:
             with self.engine.connect() as connection:
                 return query(Tx(connection, self._now(connection)), *args, **kwargs)
-        except DATABASE_ERRORS as error:
+        except self._database_errors as error:
             raise LedgerUnavailable(type(error).__name__) from error
 
     def _now(self, connection: Connection) -> datetime:
@@ -167,7 +165,7 @@ class Ledger:
             # Only what a member did can be another member's luck; a database that is away or locked is not.
             if len(group) > 1 and running and not committing:
                 return False
-            failure = _as_bridge_error(error, committing=committing)
+            failure = self._as_bridge_error(error, committing=committing)
             for job in group:
                 job.future.set_exception(failure)
             return True
@@ -175,11 +173,8 @@ class Ledger:
             job.future.set_result(result)
         return True
 
-
-def _as_bridge_error(error: Exception, *, committing: bool) -> Exception:
-    if isinstance(error, BridgeError):
+    def _as_bridge_error(self, error: Exception, *, committing: bool) -> Exception:
+        if isinstance(error, self._database_errors):
+            log.warning("ledger.write_failed", reason=type(error).__name__)
+            return LedgerUnavailable(type(error).__name__, maybe_committed=committing)
         return error
-    if isinstance(error, DATABASE_ERRORS):
-        log.warning("ledger.write_failed", reason=type(error).__name__)
-        return LedgerUnavailable(type(error).__name__, maybe_committed=committing)
-    return error

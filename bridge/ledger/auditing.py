@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, bindparam, func, select, text
 
 from bridge.errors import EvidenceBroken, NotPossible
 from bridge.ledger import Tx
@@ -25,7 +25,10 @@ _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 # A segment is bounded so that a backlog is sealed in bearable steps.
 SEGMENT_ROWS: Final = 1_000
 
-_NEWEST_FIRST: Final = select(seals).order_by(seals.c.id.desc())
+_NEWEST: Final = select(seals).order_by(seals.c.id.desc()).limit(1)
+_UNSEALED: Final = select(func.count().label("count"), func.min(audit.c.at).label("oldest")).where(
+    audit.c.id > bindparam("after")
+)
 # One statement, so that no seal can be made between the two.
 _HEAD: Final = select(
     select(seals.c.chain).order_by(seals.c.id.desc()).limit(1).scalar_subquery(),
@@ -166,17 +169,15 @@ def add_seal(tx: Tx, *, seal: Seal) -> bool:
 
 def newest_seal(tx: Tx) -> Seal | None:
     """Return the newest seal: the head of the chain."""
-    row = tx.connection.execute(_NEWEST_FIRST.limit(1)).first()
-    return None if row is None else seal_of(row)
+    rows = tx.run(_NEWEST, {})
+    return Seal(**rows[0]) if rows else None
 
 
 def unsealed(tx: Tx) -> Unsealed:
     """Count the rows behind the newest seal."""
     newest = newest_seal(tx)
-    count, oldest = tx.connection.execute(
-        select(func.count(), func.min(audit.c.at)).where(audit.c.id > (newest.last if newest else 0))
-    ).one()
-    return Unsealed(count=count, oldest=oldest)
+    (row,) = tx.run(_UNSEALED, {"after": newest.last if newest else 0})
+    return Unsealed(**row)
 
 
 def export(

@@ -3,7 +3,9 @@
 It must not judge a mapping set; it keeps what was accepted.
 """
 
-from sqlalchemy import delete, select
+from typing import Final
+
+from sqlalchemy import bindparam, delete, select
 
 from bridge.ledger import Tx
 from bridge.ledger.codec import PERSON, to_text
@@ -11,6 +13,10 @@ from bridge.ledger.tables import accounts, facts, mapping_sets
 from bridge.models import Person, SourceName
 
 MAPPING_SET_FACT = "mapping_set"
+
+# Built once: every process looks every second.
+_ACCOUNTS: Final = select(accounts.c.source, accounts.c.person)
+_FACT: Final = select(facts.c.value).where(facts.c.name == bindparam("of_name"))
 
 
 def accept_mapping_set(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
@@ -47,8 +53,8 @@ def put_account(tx: Tx, *, source: SourceName, person: Person) -> None:
 
 def own_accounts(tx: Tx) -> dict[SourceName, Person]:
     """Return our own account for each source where it is known."""
-    rows = tx.connection.execute(select(accounts.c.source, accounts.c.person))
-    return {SourceName(source): PERSON.validate_json(person) for source, person in rows}
+    rows = tx.run(_ACCOUNTS, {})
+    return {SourceName(row["source"]): PERSON.validate_json(row["person"]) for row in rows}
 
 
 def put_fact(tx: Tx, *, name: str, value: str) -> None:
@@ -68,4 +74,5 @@ def drop_fact(tx: Tx, *, name: str) -> None:
 
 def get_fact(tx: Tx, *, name: str) -> str | None:
     """Return something that the ledger knows of itself."""
-    return tx.connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+    found: str | None = tx.value(_FACT, {"of_name": name})
+    return found

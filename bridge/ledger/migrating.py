@@ -6,12 +6,9 @@ It must not move a schema backward: rows that new code wrote would be lost.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import ConfigurationError, LedgerUnavailable
@@ -28,10 +25,8 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bridge migrate'))"))
         before = _revision(connection)
-        _refuse_the_future(before)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, SCHEMA_REVISION)
+        if before != SCHEMA_REVISION:
+            _upgrade(connection, before)
         return before, SCHEMA_REVISION
 
 
@@ -48,8 +43,8 @@ def require_schema(engine: Engine) -> None:
     """
     with _connected(engine) as connection:
         revision = _revision(connection)
-    _refuse_the_future(revision)
     if revision != SCHEMA_REVISION:
+        _refuse_the_future(revision)
         raise ConfigurationError(
             (f"BRIDGE_DATABASE_URL: the ledger's schema is {revision or 'empty'} (run `bridge migrate`)",)
         )
@@ -64,7 +59,24 @@ def _connected(engine: Engine, *, writing: bool = False) -> Iterator[Connection]
         raise LedgerUnavailable(type(error).__name__) from error
 
 
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection, before: str | None) -> None:
+    from alembic import command  # noqa: PLC0415 - alembic is 10 MB that a process with its schema never needs
+
+    _refuse_the_future(before)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, SCHEMA_REVISION)
+
+
 def _refuse_the_future(revision: str | None) -> None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision is not None and revision not in known:
         raise ConfigurationError(
@@ -72,11 +84,9 @@ def _refuse_the_future(revision: str | None) -> None:
         )
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def _config() -> Any:
+    from alembic.config import Config  # noqa: PLC0415 - as above
 
-
-def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config

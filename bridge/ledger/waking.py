@@ -7,9 +7,8 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,7 +36,9 @@ class Waker:
         self._stopping = stopping
         self._sqlite = engine.dialect.name == "sqlite"
         self._connection: Connection | None = None
-        self._listener: psycopg.Connection | None = None
+        # The module that speaks to the database; on SQLite nothing of PostgreSQL's is even loaded.
+        self._driver = engine.dialect.loaded_dbapi
+        self._listener: Any = None
         self._version: int | None = None
         self._nudged, self._nudging = socket.socketpair()
         self._nudged.setblocking(False)
@@ -91,19 +92,19 @@ class Waker:
         try:
             if self._listener is None:
                 address = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-                self._listener = psycopg.connect(address, autocommit=True, connect_timeout=5)
+                self._listener = self._driver.connect(address, autocommit=True, connect_timeout=5)
                 self._listener.execute(f"LISTEN {CHANNEL}")
                 return
             self._pause(seconds, self._listener)
             # One look at the ledger answers all that came together.
             for _notice in self._listener.notifies(timeout=0):
                 pass
-        except psycopg.Error:
+        except self._driver.Error:
             # The server is away: wait as if nothing had changed, and listen again the next time.
             self._listener = None
             self._pause(min(seconds, 1.0))
 
-    def _pause(self, seconds: float, listener: psycopg.Connection | None = None) -> bool:
+    def _pause(self, seconds: float, listener: Any = None) -> bool:
         """Wait for a nudge, or for the listener to have something to read; return True for a nudge."""
         waiting = select.poll()
         waiting.register(self._nudged, select.POLLIN)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from sqlalchemy import delete, or_, select, update
 
@@ -97,22 +98,24 @@ def forget_others(tx: Tx, *, sources: tuple[SourceName, ...]) -> None:
     tx.connection.execute(delete(source_watch).where(source_watch.c.source.not_in(sources)))
 
 
+_LAST: Final = (
+    select(deliveries.c.received_at)
+    .where(deliveries.c.source == source_watch.c.source, deliveries.c.recovered == 0)
+    .order_by(deliveries.c.received_at.desc())
+    .limit(1)
+)
+# Built once: it runs every second in every web process.
+_LINES: Final = select(
+    source_watch.c.source,
+    source_watch.c.usual_seconds,
+    source_watch.c.reached_at,
+    _LAST.scalar_subquery().label("last_at"),
+).order_by(source_watch.c.source)
+
+
 def lines(tx: Tx) -> tuple[SourceLine, ...]:
     """Return every source that is watched, with its last webhook."""
-    newest = (
-        select(deliveries.c.received_at)
-        .where(deliveries.c.source == source_watch.c.source, deliveries.c.recovered == 0)
-        .order_by(deliveries.c.received_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = select(
-        source_watch.c.source,
-        source_watch.c.usual_seconds,
-        source_watch.c.reached_at,
-        newest.label("last_at"),
-    ).order_by(source_watch.c.source)
-    return tuple(SourceLine(**row) for row in tx.connection.execute(query).mappings())
+    return tuple(SourceLine(**row) for row in tx.run(_LINES, {}))
 
 
 def _begin(tx: Tx, source: SourceName) -> None:
