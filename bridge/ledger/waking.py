@@ -17,7 +17,7 @@ from bridge.ledger import Tx
 CHANNEL = "bridge_work"
 _NOTIFY: Final = text(f"NOTIFY {CHANNEL}")
 # SQLite tells of commits by others only when asked; asking costs a few microseconds.
-SQLITE_LOOK_SECONDS = 0.05
+SQLITE_LOOK_SECONDS = 0.1
 # More nudges than this at once are one nudge.
 _NUDGES = 4096
 
