@@ -59,8 +59,10 @@ def clean(text: object, *, longest: int = _LONGEST_TEXT) -> str:
     """
     if not isinstance(text, str):
         return ""
-    printable = "".join(character if character.isprintable() else " " for character in text[:longest])
-    return " ".join(printable.split())
+    cut = text[:longest]
+    if not cut.isprintable():
+        cut = "".join(character if character.isprintable() else " " for character in cut)
+    return " ".join(cut.split())
 
 
 def uid(value: object) -> str | None:

@@ -118,9 +118,10 @@ class Transport:
         with self._idle.lock:
             lines = self._idle.lines
             lines.append((destination, line, now))
-            fresh_enough = [kept for kept in lines if now - kept[2] <= MAX_IDLE_SECONDS][-MAX_IDLE_LINES:]
-            dropped = [kept for kept in lines if kept not in fresh_enough]
-            self._idle.lines = fresh_enough
+            # They lie in the order of their last use, so those to drop lie in front.
+            stale = sum(now - since > MAX_IDLE_SECONDS for *_, since in lines)
+            dropped = lines[: max(stale, len(lines) - MAX_IDLE_LINES)]
+            del lines[: len(dropped)]
         for _, old, _ in dropped:
             old.close()
 
