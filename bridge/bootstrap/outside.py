@@ -3,6 +3,7 @@
 It must not send anything; that a system is reachable is found out by those who use it.
 """
 
+import functools
 from dataclasses import fields
 from typing import Any
 
@@ -16,7 +17,7 @@ from bridge.settings import LiveSettings, PortalSettings, Settings, SourceSettin
 from bridge.ticketing import TicketSystem, proofs
 from bridge.ticketing.jira import Jira, JiraConfig
 from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
-from bridge.transport import Transport
+from bridge.transport import ContextOf, Transport, tls_context
 
 
 def connect(settings: Settings) -> Connections:
@@ -28,9 +29,11 @@ def connect(settings: Settings) -> Connections:
     ]
     if problems:
         raise ConfigurationError(tuple(problems))
+    # Reading some hundred public certificates takes a tenth of a second and two megabytes each time.
+    context_of = functools.cache(tls_context)
     return Connections(
-        sources={source.name: _source(source) for source in settings.sources},
-        portals={portal.name: _portal(settings, portal) for portal in settings.portals},
+        sources={source.name: _source(source, context_of) for source in settings.sources},
+        portals={portal.name: _portal(settings, portal, context_of) for portal in settings.portals},
     )
 
 
@@ -50,10 +53,10 @@ class Connecting:
         return connect(settings)
 
 
-def _source(settings: SourceSettings) -> Source:
+def _source(settings: SourceSettings, context_of: ContextOf) -> Source:
     return Source(
         system=system(settings),
-        transport=Transport(ca_file=settings.ca_file),
+        transport=Transport(ca_file=settings.ca_file, context_of=context_of),
         max_body_bytes=settings.max_body_bytes,
         trust=settings.believed,
         fetch=settings.fetch,
@@ -78,12 +81,12 @@ def _proof(settings: SourceSettings) -> proofs.Proof:
     return kind(**_shared(kind, settings))
 
 
-def _portal(settings: Settings, portal: PortalSettings) -> Portal:
+def _portal(settings: Settings, portal: PortalSettings, context_of: ContextOf) -> Portal:
     return Portal(
         config=PortalConfig(
             **{**_shared(PortalConfig, portal), "nxql_time_zone": forms.zone_named(portal.nxql_time_zone)}
         ),
-        transport=Transport(ca_file=portal.ca_file),
+        transport=Transport(ca_file=portal.ca_file, context_of=context_of),
         max_in_flight=settings.in_flight_of(portal),
     )
 

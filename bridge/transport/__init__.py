@@ -10,9 +10,10 @@ sent, and a call that is late by then is not sent (S4).
 
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import certifi
@@ -22,7 +23,9 @@ from bridge.models import HttpRequest, HttpResponse, NoResponse
 from bridge.transport.failures import no_response
 from bridge.transport.line import Flight, Line, boot_clock
 
-__all__ = ["MAX_BODY", "Transport", "boot_clock"]
+__all__ = ["MAX_BODY", "ContextOf", "Transport", "boot_clock", "tls_context"]
+
+ContextOf: TypeAlias = Callable[[Path | None], ssl.SSLContext]
 
 MAX_BODY: Final = 1024 * 1024
 MAX_IDLE_LINES: Final = 32
@@ -47,15 +50,35 @@ class _Idle:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what TLS connections are made with: the certificates of a file (PEM), else the public ones.
+
+    Raises ConfigurationError where the file cannot be read as such.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if ca_file is None:
+            # A slim system has no certificates of its own; the bundle of certifi is added.
+            context.load_verify_locations(certifi.where())
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            (f"CA_FILE cannot be read as certificates in PEM form ({type(error).__name__})",)
+        ) from error
+    return context
+
+
 class Transport:
     """Sends to one portal or one ticket system; safe to share between threads.
 
     `ca_file` replaces the public certificates (PEM). Its TLS context is built once (S3). `max_body` is in
-    decoded bytes. Raises ConfigurationError where the certificates cannot be read.
+    decoded bytes; `context_of` may give transports with the same certificates the same context. Raises
+    ConfigurationError where the certificates cannot be read.
     """
 
-    def __init__(self, *, ca_file: Path | None, max_body: int = MAX_BODY) -> None:
-        self._context = _tls_context(ca_file)
+    def __init__(
+        self, *, ca_file: Path | None, max_body: int = MAX_BODY, context_of: ContextOf = tls_context
+    ) -> None:
+        self._context = context_of(ca_file)
         self._max_body = max_body
         self._idle = _Idle()
 
@@ -124,19 +147,6 @@ class Transport:
             del lines[: len(dropped)]
         for _, old, _ in dropped:
             old.close()
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if ca_file is None:
-            # A slim system has no certificates of its own; the bundle of certifi is added.
-            context.load_verify_locations(certifi.where())
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigurationError(
-            (f"CA_FILE cannot be read as certificates in PEM form ({type(error).__name__})",)
-        ) from error
-    return context
 
 
 def _destination(url: str) -> _Destination:
