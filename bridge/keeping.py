@@ -16,6 +16,7 @@ import structlog
 from bridge.approving import POLL, Approving
 from bridge.errors import BridgeError, LostOwnership, NotPossible, Reason
 from bridge.ledger import Ledger, Tx, approvals, working
+from bridge.ledger.codec import ReadRuns
 from bridge.models import Run, SourceName
 from bridge.policy import too_old_at
 from bridge.setting_aside import SettingAside
@@ -64,7 +65,10 @@ class Keeping:
     def look(self) -> tuple[Future[None], ...]:
         """Look once at the held runs that are due; return the readings of tickets, which go on meanwhile."""
         now, due = self._ledger.read(_due)
-        for run in due:
+        for unreadable in due.unreadable:
+            log.error("run.not_readable", run=unreadable)
+            self._ledger.write(working.put_aside, run=unreadable, at=now + ASIDE)
+        for run in due.runs:
             if not _looked(partial(self._look_at, run, now), run):
                 self._ledger.write(working.look_later, run=run, at=now + ASIDE)
         sources = self._ledger.read(approvals.due_sources)
@@ -78,9 +82,11 @@ class Keeping:
             return []
         taken = self._ledger.write(approvals.take_due, source=name, limit=room, lease=POLL)
         readers = self._readers.setdefault(name, ThreadPoolExecutor(READERS, thread_name_prefix="approval"))
+        for unreadable in taken.unreadable:
+            log.error("run.not_readable", run=unreadable)
         with self._lock:
-            self._under_way[name] += len(taken)
-        return [readers.submit(self._read, name, run) for run in taken]
+            self._under_way[name] += len(taken.runs)
+        return [readers.submit(self._read, name, run) for run in taken.runs]
 
     def _read(self, name: SourceName, run: Run) -> None:
         try:
@@ -116,5 +122,5 @@ def _looked(look: Callable[[], object], run: Run) -> bool:
     return True
 
 
-def _due(tx: Tx) -> tuple[datetime, tuple[Run, ...]]:
+def _due(tx: Tx) -> tuple[datetime, ReadRuns]:
     return tx.now, working.due_held(tx, limit=BATCH)

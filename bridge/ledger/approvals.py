@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, select, update
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, working
-from bridge.ledger.codec import PARTS, Stored, run_of, to_text
+from bridge.ledger.codec import PARTS, ReadRuns, Stored, runs_of, to_text
 from bridge.ledger.tables import approvals, history, is_in, runs
-from bridge.models import Approval, ApprovalState, Part, Run, RunId, RunState, SourceName, TicketRef
+from bridge.models import Approval, ApprovalState, Part, RunId, RunState, SourceName, TicketRef
 
 _NOT_TAKEN: Final = "approval_not_taken"
 # Built once: it runs before every intent.
@@ -104,12 +104,12 @@ def due_sources(tx: Tx) -> tuple[SourceName, ...]:
     return tuple(map(SourceName, tx.connection.execute(_SOURCES, {"now": tx.now}).scalars()))
 
 
-def take_due(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> tuple[Run, ...]:
+def take_due(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> ReadRuns:
     """Return the runs of a source whose tickets are to be asked now, and keep them from others meanwhile."""
     due = {"now": tx.now, "of_source": source, "most": limit}
-    taken = tuple(map(run_of, tx.connection.execute(_DUE, due).mappings()))
-    for run in taken:
-        working.look_later(tx, run=run, at=tx.now + lease)
+    taken = runs_of(tx.connection.execute(_DUE, due).mappings())
+    for run in (*(run.id for run in taken.runs), *taken.unreadable):
+        working.put_aside(tx, run=run, at=tx.now + lease)
     return taken
 
 

@@ -4,7 +4,8 @@ It must not run statements.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from pydantic import TypeAdapter
@@ -76,6 +77,26 @@ def run_of(row: Stored) -> Run:
         replay_of=RunId(row["replay_of"]) if row["replay_of"] else None,
         purged_at=row["purged_at"],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRuns:
+    """Rows of `runs` as values, and the ids of those that this version cannot read."""
+
+    runs: tuple[Run, ...]
+    unreadable: tuple[RunId, ...]
+
+
+def runs_of(rows: Iterable[Stored]) -> ReadRuns:
+    """Read rows one by one: one that another version wrote, or that was damaged, keeps no other back."""
+    found: list[Run] = []
+    unreadable: list[RunId] = []
+    for row in rows:
+        try:
+            found.append(run_of(row))
+        except ValueError:
+            unreadable.append(RunId(row["id"]))
+    return ReadRuns(runs=tuple(found), unreadable=tuple(unreadable))
 
 
 def delivery_of(row: Stored) -> Delivery:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, exists, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import call_of, run_of
+from bridge.ledger.codec import ReadRuns, call_of, runs_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import approvals, calls, is_in, runs
 from bridge.ledger.waking import ring
@@ -84,10 +84,9 @@ def hold(
         owe(tx, run=run.id, ticket=run.ticket, comment=comment)
 
 
-def due_held(tx: Tx, *, limit: int) -> tuple[Run, ...]:
+def due_held(tx: Tx, *, limit: int) -> ReadRuns:
     """Return held runs that somebody should look at again, the oldest first: whom time frees, or ends."""
-    rows = tx.connection.execute(_HELD, {"now": tx.now, "most": limit}).mappings()
-    return tuple(map(run_of, rows))
+    return runs_of(tx.connection.execute(_HELD, {"now": tx.now, "most": limit}).mappings())
 
 
 def wake(tx: Tx, *, run: Run) -> bool:
@@ -111,6 +110,13 @@ def look_later(tx: Tx, *, run: Run, at: datetime) -> None:
         update(runs)
         .where(runs.c.id == run.id, runs.c.state == RunState.HELD, runs.c.reason == run.reason)
         .values(due_at=at)
+    )
+
+
+def put_aside(tx: Tx, *, run: RunId, at: datetime) -> None:
+    """Look at a held run again at a time, whatever it is held for: it could not be read."""
+    tx.connection.execute(
+        update(runs).where(runs.c.id == run, runs.c.state == RunState.HELD).values(due_at=at)
     )
 
 

@@ -335,7 +335,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def look_after_held_runs(self) -> None:
-        for run in self.ledger.read(working.due_held, limit=20):
+        for run in self.ledger.read(working.due_held, limit=20).runs:
             assert run.plan is not None
             if self.clock.now > policy.too_old_at(run.plan):
                 self._end(run, RunState.EXPIRED, Reason.TOO_OLD)

@@ -10,6 +10,7 @@ from bridge.approving import by_field
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import approvals, people
 from bridge.ledger.people import Act
+from bridge.ledger.tables import runs
 from bridge.mapping import language
 from bridge.mapping.language import MappingTexts
 from bridge.mapping.reading import LoadContext
@@ -148,6 +149,19 @@ def test_l3_a_change_of_the_ticket_by_somebody_else_approves(office, jira, nexth
     assert looked(office, run) is RunState.ANSWERED
     assert office.occasions(run) == ["approval", "approved", "answered"]
     assert "Ann Approver" in office.story(run).comments[1].owed.text
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_from_being_approved(office, jira, nexthink):
+    damaged, run = office.ask_for(), office.ask_for()
+    office.ledger.write(
+        lambda tx: tx.connection.execute(runs.update().where(runs.c.id == damaged).values(plan="{}"))
+    )
+    change(jira)
+    assert looked(office, run) is RunState.ANSWERED
+    taken = office.ledger.write(
+        approvals.take_due, source=SourceName("jira"), limit=4, lease=timedelta(minutes=1)
+    )
+    assert taken.unreadable == ()
     assert len(sent(nexthink)) == 1
 
 

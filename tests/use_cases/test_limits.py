@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import pausing, sending
+from bridge.ledger import pausing, sending, working
 from bridge.ledger.people import Act
+from bridge.ledger.tables import runs
 from bridge.models import (
     CommentState,
     EngineChoice,
@@ -77,6 +78,24 @@ def test_l1_a_held_run_is_told_once_however_often_it_is_held(house):
         mine.work()
     assert mine.occasions(late).count("held") == 1
     assert [line.event for line in mine.story(late).history].count("held") == 1
+
+
+def test_a_held_run_that_cannot_be_read_stands_aside_and_keeps_no_other_waiting(house):
+    mine = house()
+    limits = (limit(1),)
+    mine.ask(limits=limits)
+    damaged, sound = (mine.ask(limits=limits, devices=(f"WS-LAB-0000{n}",)) for n in (6, 7))
+    mine.work()
+    of_another_version = runs.update().where(runs.c.id == damaged).values(reason="from_a_later_version")
+    mine.ledger.write(lambda tx: tx.connection.execute(of_another_version))
+    mine.later(minutes=61)
+    mine.keeping.look()
+    mine.work()
+    assert mine.state(sound) is RunState.ANSWERED
+    due = mine.ledger.read(working.due_held, limit=20)
+    assert (due.runs, due.unreadable) == ((), ())
+    mine.later(minutes=2)
+    assert mine.ledger.read(working.due_held, limit=20).unreadable == (damaged,)
 
 
 @pytest.mark.parametrize(
