@@ -208,5 +208,6 @@ class Dispatching:
                 result=result,
                 state=consequences.ended_state(calls),
                 comment=self._aside.owed(run, Occasion.LATE, len(calls), report),
+                tell_replay=lambda replay: self._aside.instead_of(replay, run, calls),
             )
         return following

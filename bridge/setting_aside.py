@@ -104,6 +104,13 @@ class SettingAside:
         comment = self.owed(run, consequences.told_as(state), len(calls), report)
         self._ledger.persist(working.end, run=run, state=state, reason=None, detail=None, comment=comment)
 
+    def instead_of(self, replay: Run, first: Run, calls: tuple[Call, ...]) -> OwedComment:
+        """Return that a replay is not sent: the run that it repeats was answered, and `calls` are its own."""
+        assert replay.plan is not None
+        why = f"This is the late answer to run {first.id}, so its replay, run {replay.id}, was not sent."
+        report = comments.stopped(replay.id, replay.plan, calls, (why,))
+        return self.owed(replay, Occasion.CANCELLED, 1, report)
+
     def hold(self, run: Run, ruling: Ruling, calls: tuple[Call, ...]) -> None:
         """Hold a run until a person or the time frees it, and say so once (S6, L1)."""
         assert run.plan is not None

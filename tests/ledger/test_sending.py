@@ -253,7 +253,15 @@ def bereaved(ledger, sent, make_comment):
 def answer_late(ledger, sent, result, make_comment, state=RunState.ANSWERED):
     run, call = sent
     comment = make_comment("r1", Occasion.LATE)
-    return ledger.write(late.answer_late, run=run, call=call, result=result, state=state, comment=comment)
+    return ledger.write(
+        late.answer_late,
+        run=run,
+        call=call,
+        result=result,
+        state=state,
+        comment=comment,
+        tell_replay=lambda replay: make_comment(replay.id, Occasion.CANCELLED),
+    )
 
 
 def send_again(ledger, attempt=1):

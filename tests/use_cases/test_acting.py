@@ -415,6 +415,48 @@ def test_s8_a_person_was_faster_than_the_late_answer_which_is_kept_beside_their_
     assert mine.calls(run) == [(1, 1, CallState.ANSWERED)]
 
 
+def test_s9_a_late_answer_cancels_the_replay_that_a_person_asked_for_meanwhile(house, nexthink, jira):
+    mine = house()
+    run = mine.ask()
+    (claimed,) = mine.claim()
+    nexthink.fault("delay", seconds=1.0, path=RUN)
+    with acting(mine, claimed):
+        wait_for(lambda: sent(nexthink))
+        bury_and_settle(mine, "s1")
+        mine.operations.resolve(run, ran=False, send_again=False, attempt=1, act=ACT)
+        first = mine.operations.replay(run, act=ACT)
+        mine.operations.cancel(first, act=ACT)
+        second = mine.operations.replay(first, act=ACT)
+    assert (mine.state(first), mine.state(second)) == (RunState.CANCELLED, RunState.CANCELLED)
+    mine.later(minutes=10)
+    mine.open_session("s2")
+    mine.work("s2")
+    assert sent(nexthink) == [f"{run}-1-1"]
+    mine.post("s2")
+    assert mine.occasions(second) == ["cancelled"]
+    told = jira.comments()[-1]["text"]
+    assert told.startswith("Accepted by 2 of 2 Engines")
+    assert f"late answer to run {run}, so its replay, run {second}, was not sent" in told
+
+
+def test_s9_a_replay_that_was_sent_is_no_longer_cancelled_by_a_late_answer(house, nexthink):
+    mine = house()
+    run = mine.ask()
+    (claimed,) = mine.claim()
+    nexthink.fault("delay", seconds=3.0, path=RUN, times=1)
+    with acting(mine, claimed):
+        wait_for(lambda: sent(nexthink))
+        bury_and_settle(mine, "s1")
+        mine.operations.resolve(run, ran=False, send_again=False, attempt=1, act=ACT)
+        again = mine.operations.replay(run, act=ACT)
+        mine.later(minutes=10)
+        mine.open_session("s2")
+        mine.work("s2")
+        assert mine.state(again) is RunState.ANSWERED
+    assert mine.calls(run) == [(1, 1, CallState.ANSWERED)]
+    assert mine.occasions(again) == ["answered"]
+
+
 # ── S9 and S10 ───────────────────────────────────────────────────────────────────────────────────────────
 
 
