@@ -186,10 +186,8 @@ def test_s8_a_worker_that_lost_its_run_still_records_its_answer_and_closes_the_u
     )
     with pytest.raises(LostOwnership):
         ledger.write(sending.answer, run=run, call=call, result=OK, following=Next(state=RunState.ANSWERED))
-    told_late = make_comment("r1", Occasion.LATE)
-    answer = {"run": run, "call": call, "result": OK, "state": RunState.ANSWERED, "comment": told_late}
-    assert ledger.write(late.answer_late, **answer)
-    assert not ledger.write(late.answer_late, **answer)
+    assert answer_late(ledger, sent, OK, make_comment)
+    assert not answer_late(ledger, sent, OK, make_comment)
     told = story(ledger)
     assert told.run.state is RunState.ANSWERED
     assert [comment.owed.occasion for comment in told.comments] == [Occasion.UNKNOWN, Occasion.LATE]
