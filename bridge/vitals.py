@@ -23,6 +23,8 @@ FIGURES_SECONDS = 1.0
 PROBE_SECONDS = 2.0
 # A probe that was committed this many seconds ago still shows that the ledger commits.
 COMMITTED_WITHIN = 5.0
+# What a web process counts in the ledger with every probe.
+PROBE: Final = ("probe", "web", "committed")
 # The name under which refusals are counted whose sender named no source of ours, whatever it named.
 UNKNOWN_SOURCE: Final = "unknown"
 
@@ -164,4 +166,4 @@ class Vitals:
 
 def _count_probe(tx: Tx) -> None:
     """Write a row whose lock no two processes can take in different orders: totals are written last."""
-    tx.count("probe", "web", "committed")
+    tx.count(*PROBE)

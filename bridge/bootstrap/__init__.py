@@ -5,7 +5,8 @@ It must not decide anything that a reader of the settings could not see coming.
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,27 @@ def open_ledger(
         migrate(engine)
     require_schema(engine)
     return Ledger(engine, clock=utc_now, write_timeout=write_timeout)
+
+
+@contextmanager
+def open_copy(url: str) -> Iterator[Ledger]:
+    """Open another database for a copy of the ledger, and make its tables where there are none.
+
+    Raises ConfigurationError, in the words of TARGET_URL, where it cannot hold one.
+    """
+    try:
+        engine = open_database(url)
+        if is_empty(engine):
+            migrate(engine)
+        require_schema(engine)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            tuple(problem.replace("BRIDGE_DATABASE_URL", "TARGET_URL") for problem in error.problems)
+        ) from error
+    try:
+        yield Ledger(engine, clock=utc_now)
+    finally:
+        engine.dispose()
 
 
 def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> Bridge:

@@ -7,8 +7,9 @@ anything about tickets, actions or comments; it keeps what others decided, by th
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
@@ -120,6 +121,24 @@ class Ledger:
         try:
             with self.engine.connect() as connection:
                 return query(Tx(connection, self._now(connection)), *args, **kwargs)
+        except self._database_errors as error:
+            raise LedgerUnavailable(type(error).__name__) from error
+
+    @contextmanager
+    def alone(self) -> Iterator[Tx]:
+        """Give a transaction as long as it takes, in which nobody else writes; it commits at the end.
+
+        Raises LedgerUnavailable where somebody else does not end, or the database does not answer.
+        """
+        try:
+            with (
+                self.engine.connect().execution_options(writing=True) as connection,
+                connection.begin(),
+            ):
+                tx = Tx(connection, self._now(connection))
+                tx.keep_others_out()
+                yield tx
+                tx.write_down()
         except self._database_errors as error:
             raise LedgerUnavailable(type(error).__name__) from error
 

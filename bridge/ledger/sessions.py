@@ -27,6 +27,8 @@ CRASHES = 3
 NOBODY = "nobody"
 
 PLACE_FACT = "place"
+# The place of a ledger that was copied, and of the copy, until a session opens there.
+NOWHERE = "nowhere"
 BEAT_FACT = "beat"
 
 
@@ -63,6 +65,13 @@ def open_session(tx: Tx, *, session: SessionId, host: str, pid: int) -> bool:
     put_fact(tx, name=PLACE_FACT, value=place)
     put_fact(tx, name=BEAT_FACT, value=session)
     return moved or silent
+
+
+def leave_place(tx: Tx) -> None:
+    """Let the next session find that the ledger was moved, wherever that opens, and end those that stand."""
+    put_fact(tx, name=PLACE_FACT, value=NOWHERE)
+    tx.connection.execute(update(sessions).where(sessions.c.ended_at.is_(None)).values(ended_at=tx.now))
+    tx.audit("moved", about="ledger")
 
 
 def hold_everything(tx: Tx) -> int:

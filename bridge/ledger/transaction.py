@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.ledger import pseudonyms
 from bridge.ledger.prepared import Preparing, Row, Statement, on_each
 from bridge.ledger.pseudonyms import WHY, Deed
-from bridge.ledger.tables import audit, history, totals
+from bridge.ledger.tables import METADATA, audit, history, totals
 
 
 def _adding(insert: Any) -> Any:
@@ -146,3 +146,10 @@ class Tx:
         """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
         if self.connection.dialect.name == "postgresql":
             self.run(_ONE_AT_A_TIME, {"scope": scope})
+
+    def keep_others_out(self) -> None:
+        """Let nobody else write before the transaction ends, which may take long; SQLite has one writer."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            names = ", ".join(table.name for table in METADATA.sorted_tables)
+            self.connection.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
