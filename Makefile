@@ -49,6 +49,7 @@ test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contr
 
 bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idling, and growth.
 	@$(PYTHON) -m bench.end_to_end
+	@$(PYTHON) -m bench.accepting
 	@$(PYTHON) -m bench.idle
 	@$(PYTHON) -m bench.growth
 

@@ -32,9 +32,15 @@ PROBES = 10
 
 
 class Name(StrEnum):
+    CONSTANT = "a constant"
     HANDWRITTEN = "handwritten"
     SQLITE = "bridge, SQLite"
     POSTGRESQL = "bridge, PostgreSQL"
+
+
+# Who takes an event the whole way, and who takes webhooks in.
+WHOLE_WAY = (Name.HANDWRITTEN, Name.SQLITE, Name.POSTGRESQL)
+TAKING_IN = (Name.CONSTANT, Name.SQLITE, Name.POSTGRESQL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,25 @@ def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Cont
             raise
 
 
+@contextlib.contextmanager
+def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
+    """Start what takes webhooks in and no more: the constant, or the bridge's web process."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
+        port = _free_port()
+        if name is Name.CONSTANT:
+            process, took = _serve_flask(stack, Path(folder), port, "bench.constant:app", {})
+        else:
+            sqlite = name is Name.SQLITE
+            ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
+            environment = bridge_environment(port, port, ledger)
+            _migrate(Path(folder), environment)
+            began = time.monotonic()
+            process = _serve_bridge(stack, Path(folder), environment)
+            _wait(Path(folder), process, lambda: _get(port, "/readyz") is not None)
+            took = time.monotonic() - began
+        yield Contender(port=port, processes=(process.pid,), ready_seconds=took)
+
+
 def _start_handwritten(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
@@ -109,36 +134,52 @@ def _start_handwritten(
         "PASSWORD": "made-up",
         "WEBHOOK_SECRET": SECRET,
     }
+    process, took = _serve_flask(stack, folder, port, "bench.handwritten.app:app", environment)
+    return [process], took
+
+
+def _serve_flask(
+    stack: contextlib.ExitStack, folder: Path, port: int, app: str, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], float]:
     options = ["--worker-class=gthread", f"--workers={WEB_WORKERS}", f"--threads={WEB_THREADS}"]
     options += ["--keep-alive=5", f"--bind=127.0.0.1:{port}"]
-    command = [sys.executable, "-m", "gunicorn", *options, "bench.handwritten.app:app"]
+    command = [sys.executable, "-m", "gunicorn", *options, app]
     began = time.monotonic()
     process = stack.enter_context(_process(folder, "web", command, environment))
     _wait(folder, process, lambda: _get(port, "/livez") is not None)
-    return [process], time.monotonic() - began
+    return process, time.monotonic() - began
 
 
 def _start_bridge(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int, database: str
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
     environment = bridge_environment(port, upstream_port, database)
-    migrate = [sys.executable, "-m", "bridge", "migrate"]
+    _migrate(folder, environment)
+    began = time.monotonic()
+    web = _serve_bridge(stack, folder, environment)
+    work = [sys.executable, "-m", "bridge", "worker"]
+    worker = stack.enter_context(_process(folder, "worker", work, environment))
+    _wait(folder, web, lambda: _get(port, "/readyz") is not None and _works(port))
+    return [web, worker], time.monotonic() - began
+
+
+def _migrate(folder: Path, environment: dict[str, str]) -> None:
     subprocess.run(
-        migrate,
+        [sys.executable, "-m", "bridge", "migrate"],
         cwd=folder,
         env=_inherited() | environment,
         check=True,
         capture_output=True,
         timeout=START_SECONDS,
     )
+
+
+def _serve_bridge(
+    stack: contextlib.ExitStack, folder: Path, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
     configuration = ROOT / "gunicorn.conf.py"
     serve = [sys.executable, "-m", "gunicorn", "--config", str(configuration), "app:app"]
-    began = time.monotonic()
-    web = stack.enter_context(_process(folder, "web", serve, environment))
-    work = [sys.executable, "-m", "bridge", "worker"]
-    worker = stack.enter_context(_process(folder, "worker", work, environment))
-    _wait(folder, web, lambda: _get(port, "/readyz") is not None and _works(port))
-    return [web, worker], time.monotonic() - began
+    return stack.enter_context(_process(folder, "web", serve, environment))
 
 
 def bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:

@@ -106,7 +106,7 @@ def _upstream_alone(upstream: Upstream, connections: int) -> float:
 
 def _round(number: int, upstream: Upstream, server: Postgresql, options: Options) -> list[Measurement]:
     measured: list[Measurement] = []
-    for name in Name:
+    for name in contenders.WHOLE_WAY:
         with contenders.running(name, upstream.port, server) as contender:
             database = server.process if name is Name.POSTGRESQL else None
             for devices in Devices:
@@ -179,7 +179,7 @@ def _progress(number: int, measured: Measurement) -> None:
 
 
 def _report(options: Options, upstream_alone: float, measured: list[Measurement]) -> dict[str, Any]:
-    rows = [_median(measured, name, devices) for devices in Devices for name in Name]
+    rows = [_median(measured, name, devices) for devices in Devices for name in contenders.WHOLE_WAY]
     return {
         "machine": {"processors": os.cpu_count(), "sync_ms": round(_sync_ms(), 2)},
         "rounds": options.rounds,

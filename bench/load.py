@@ -38,9 +38,9 @@ class Sent:
     repeated: int
 
 
-def webhooks(devices: Devices, count: int, *, first: int) -> list[bytes]:
+def webhooks(devices: Devices, count: int, *, first: int, project: str = "SUP") -> list[bytes]:
     """Return whole HTTP requests, each an issue of its own that was created now; `first` numbers them."""
-    return [_webhook(devices, number) for number in range(first, first + count)]
+    return [_webhook(devices, number, project) for number in range(first, first + count)]
 
 
 async def send(port: int, requests: list[bytes], *, connections: int) -> Sent:
@@ -72,8 +72,8 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     return int(head.split(b" ", 2)[1])
 
 
-def _webhook(devices: Devices, number: int) -> bytes:
-    body = json.dumps(event(devices, number)).encode()
+def _webhook(devices: Devices, number: int, project: str) -> bytes:
+    body = json.dumps(event(devices, number, project)).encode()
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     lines = (
         "POST /webhooks/jira HTTP/1.1",
@@ -87,7 +87,7 @@ def _webhook(devices: Devices, number: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
-def event(devices: Devices, number: int) -> dict[str, Any]:
+def event(devices: Devices, number: int, project: str = "SUP") -> dict[str, Any]:
     """Return the body of a webhook: an issue of its own that was created now."""
     now = datetime.now(UTC)
     written = now.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
@@ -104,10 +104,10 @@ def event(devices: Devices, number: int) -> dict[str, Any]:
         "user": person,
         "issue": {
             "id": str(number),
-            "key": f"SUP-{number}",
+            "key": f"{project}-{number}",
             "self": f"https://jira.example.com/rest/api/2/issue/{number}",
             "fields": {
-                "project": {"id": "10000", "key": "SUP", "name": "Support"},
+                "project": {"id": "10000", "key": project, "name": "Support"},
                 "issuetype": {"id": "10010", "name": "Service Request"},
                 "status": {"id": "10100", "name": "Open"},
                 "priority": {"id": "2", "name": "High"},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def seconds(root: int) -> float:
-    """Return the processor seconds of a process and its descendants, those that ended and were reaped too."""
+    """Return the processor seconds of a process and its descendants, those that ended too."""
     ticks = sum(sum(map(int, fields[11:15])) for fields in _family(root).values())
     return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contenders import Name
+from bench.contenders import TAKING_IN, WHOLE_WAY
 from bench.load import Devices
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,27 @@ def test_every_contender_takes_every_event_to_its_comment() -> None:
     assert ran.returncode == 0, ran.stderr[-4_000:]
     medians = json.loads(ran.stdout)["medians"]
     assert {(each["contender"], each["devices"]) for each in medians} == {
-        (name, devices) for name in Name for devices in Devices
+        (name, devices) for name in WHOLE_WAY for devices in Devices
     }
     assert all(each["events_per_second"] > 0 for each in medians)
+
+
+@pytest.mark.journey
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time is read from /proc")
+def test_every_webhook_of_a_burst_is_taken_in() -> None:
+    # The bench itself refuses a load of which a webhook was not answered with a 200 in the end.
+    options = ["--rounds", "1", "--webhooks", "20", "--burst", "300"]
+    command = [sys.executable, "-m", "bench.accepting", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert ran.returncode == 0, ran.stderr[-4_000:]
+    assert all(ran.stdout.count(f"\n{name} ") == 3 for name in TAKING_IN)
+
+
+@pytest.mark.journey
+def test_growth_is_measured_on_ledgers_that_were_filled() -> None:
+    options = ["--mappings", "30", "--waiting", "50", "--ended", "50"]
+    command = [sys.executable, "-m", "bench.growth", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert ran.returncode == 0, ran.stderr[-4_000:]
+    assert ran.stdout.count("with 50 ended") == 4
+    assert ran.stdout.count("with 50 waiting") == 4
