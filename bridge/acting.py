@@ -30,7 +30,7 @@ from bridge.nexthink.resolution import parts as split_into_parts
 from bridge.policy import Verdict
 from bridge.rereading import Rereading
 from bridge.resolving import Later, Resolving
-from bridge.sending_again import takes_back
+from bridge.sending_again import takes_back, takes_back_by_count
 from bridge.setting_aside import SettingAside, Trips
 
 log = structlog.get_logger(__name__)
@@ -159,6 +159,11 @@ class Acting:
         if isinstance(narrower, Plan) and takes_back(plan, narrower, calls):
             detail = "the action is not repeatable any more, and an Engine that timed out may have acted"
             narrower = Problem(reason=Reason.WITHDRAWN, place="engines", detail=detail)
+        # What a person asked for or released is theirs, and no longer the mapping's own.
+        own = run.reason is not Reason.BY_OPERATOR
+        if own and isinstance(narrower, Plan) and takes_back_by_count(plan, narrower, calls):
+            detail = "its mapping sends again fewer times now, or not at all"
+            narrower = Problem(reason=Reason.WITHDRAWN, place="send_again", detail=detail)
         if isinstance(narrower, Problem):
             self._aside.refuse(run, narrower, calls)
             return None

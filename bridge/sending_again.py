@@ -35,6 +35,17 @@ def takes_back(plan: Plan, narrower: Plan, calls: tuple[Call, ...]) -> bool:
     return any(call.state is CallState.PLANNED and _pairs((call.part,)) & lost for call in calls)
 
 
+def takes_back_by_count(plan: Plan, narrower: Plan, calls: tuple[Call, ...]) -> bool:
+    """Say whether a second send stands planned that only the wider plan's own count allows."""
+    then = plan.send_again.times if plan.send_again else 0
+    now = narrower.send_again.times if narrower.send_again else 0
+    return any(
+        attempts[-1].state is CallState.PLANNED and now <= times_sent_again(attempts) < then
+        for attempts in by_part(calls)
+        if any(call.state is CallState.ANSWERED for call in attempts)
+    )
+
+
 def times_sent_again(calls: tuple[Call, ...]) -> int:
     """Return how many second sends were made: attempts that followed an answer and were not called off."""
     return max((_after_an_answer(attempts) for attempts in by_part(calls)), default=0)

@@ -1,6 +1,7 @@
 """Which Engines may be sent to again: never one that may have acted, whatever the attempts came to."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,8 +19,15 @@ from bridge.models import (
     Part,
     Plan,
     RunId,
+    SendAgain,
 )
-from bridge.sending_again import newest_words, parts_to_send_again, takes_back, times_sent_again
+from bridge.sending_again import (
+    newest_words,
+    parts_to_send_again,
+    takes_back,
+    takes_back_by_count,
+    times_sent_again,
+)
 
 Make = Callable[..., Plan]
 OK, AWAY, TIMEOUT = EngineCode.OK, EngineCode.NOT_CONNECTED, EngineCode.TIMEOUT
@@ -203,3 +211,18 @@ def test_a_planned_send_after_a_timeout_is_taken_back_where_the_action_is_not_re
     assert takes_back(then, now, (answer, planned["ab"]))
     assert not takes_back(then, now, (answer, planned["b"]))
     assert not takes_back(then, then, (answer, planned["ab"]))
+
+
+@pytest.mark.parametrize(("made", "count", "taken_back"), [(0, 0, True), (1, 1, True), (0, 1, False)])
+def test_a_planned_send_beyond_the_mappings_count_of_now_is_taken_back(
+    make_plan: Make, made: int, count: int, taken_back: bool
+) -> None:
+    then, now = (
+        make_plan(send_again=SendAgain(times=times, wait=timedelta(minutes=30)) if times else None)
+        for times in (2, count)
+    )
+    tried = tuple(call({"a": AWAY}, attempt=number + 1) for number in range(made + 1))
+    planned = call(attempt=made + 2, to="a", state=CallState.PLANNED)
+    assert takes_back_by_count(then, now, (*tried, planned)) is taken_back
+    assert not takes_back_by_count(then, then, (*tried, planned))
+    assert not takes_back_by_count(then, now, tried)
