@@ -4,13 +4,13 @@ It must not know what an answer means.
 """
 
 import base64
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import re2
 
+from bridge import unambiguous
 from bridge.errors import Reason
 from bridge.models import HttpResponse, Json, NoResponse
 from bridge.nexthink import LookupFailure
@@ -41,13 +41,16 @@ def basic_authorization(username: str, password: str) -> tuple[str, str]:
 
 
 def read_json(body: bytes) -> Json | Unreadable:
-    """Parse a body as JSON in UTF-8; return Unreadable for whatever else it is."""
+    """Parse a body as JSON in UTF-8; return Unreadable for whatever else it is.
+
+    A key that stands twice makes it unreadable: two readers would take two answers from it.
+    """
     if not body.strip():
         return Unreadable(detail="an empty answer")
     if body.lstrip()[:1] == b"<":
         return Unreadable(detail="an HTML page")
     try:
-        return json.loads(body.decode("utf-8"))
+        return unambiguous.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
         return Unreadable(detail="an answer that is not JSON")
 

@@ -3,16 +3,14 @@
 It must not know what the JSON means, and must not be used for answers to our own requests.
 """
 
-import json
-import math
 import re
 from typing import Final, NoReturn
 
+from bridge import unambiguous
 from bridge.errors import Reason, WebhookRefused
 from bridge.models import Json
 
 MAX_DEPTH: Final = 64
-_MAX_DIGITS: Final = 30  # of one whole number; storage and later readers differ beyond 64 bits
 
 # The closing quote is optional and every repeat possessive, so an unterminated string costs one pass, not n.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -33,13 +31,7 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     if _depth(body) > max_depth:
         _refuse(f"the body is nested deeper than {max_depth}")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            parse_int=_bounded,
-        )
+        value = unambiguous.loads(text)
     except (ValueError, RecursionError):
         # The parser's own message may quote the body, which is never repeated to a log or a sender.
         _refuse("the body is not valid JSON")
@@ -74,30 +66,6 @@ def _depth(body: bytes) -> int:
         else:
             depth -= 1
     return deepest
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("duplicate key")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("not finite")
-    return number
-
-
-def _bounded(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError("too many digits")
-    return int(digits)
 
 
 def _storable(value: Json) -> bool:

@@ -186,6 +186,7 @@ def test_what_engines_say_is_stripped_of_what_no_database_holds() -> None:
     [
         b"", b"  ", b"[]", b"<html>ok</html>", b"{}", b"[1,2]", b"[{}]", b'[{"code": ""}]', b'"ok"', b"null",
         b"\xff\xfe[", b"[" * 100_000, b"9" * 5_000, b'{"code": "NO_PERMISSION", "error": "x"}',
+        b'[{"code": "engine_error", "code": "ok"}]', b'[{"code": "ok", "took": NaN}]',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [200, 201, 204])
