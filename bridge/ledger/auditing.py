@@ -31,8 +31,8 @@ _UNSEALED: Final = select(func.count().label("count"), func.min(audit.c.at).labe
 )
 # One statement, so that no seal can be made between the two.
 _HEAD: Final = select(
-    select(seals.c.chain).order_by(seals.c.id.desc()).limit(1).scalar_subquery(),
-    select(facts.c.value).where(facts.c.name == HEAD_FACT).scalar_subquery(),
+    select(seals.c.chain).order_by(seals.c.id.desc()).limit(1).scalar_subquery().label("chain"),
+    select(facts.c.value).where(facts.c.name == HEAD_FACT).scalar_subquery().label("made_last"),
 )
 # Who inserts into the audit holds this lock from before its row gets a number until it has committed.
 _WRITERS: Final = text(
@@ -134,6 +134,12 @@ def head(tx: Tx) -> tuple[str | None, str | None]:
     """Return the chain value of the newest seal, and that of the seal made last: they are the same."""
     chain, made_last = tx.connection.execute(_HEAD).one()
     return chain, made_last
+
+
+def is_whole(tx: Tx) -> bool:
+    """Say whether the newest seal is the one that was made last, so that more may be built on it."""
+    (row,) = tx.run(_HEAD, {})
+    return bool(row["chain"] == row["made_last"])
 
 
 def sealing(before: Seal | None, rows: tuple[AuditRow, ...], now: datetime) -> Seal:

@@ -76,7 +76,7 @@ class Figures:
 
     `runs` counts the states that have not ended plus `dead`; `oldest_due` is when the run that has waited
     longest could have started. `held` counts the held ones by reason. `audit_sealed` is the newest segment, 0
-    where there is none.
+    where there is none; it is broken where the newest seal is not the one that was made last.
     """
 
     now: datetime
@@ -92,6 +92,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     audit_sealed: int
     audit_unsealed: Unsealed
+    audit_broken: bool
     sources: tuple[SourceLine, ...]
     facts: tuple[Fact, ...]
     totals: tuple[Total, ...]
@@ -127,6 +128,7 @@ def figures(tx: Tx) -> Figures:
         pauses=pausing.standing(tx),
         audit_sealed=newest.id if newest else 0,
         audit_unsealed=auditing.unsealed(tx),
+        audit_broken=not auditing.is_whole(tx),
         # The salt of the audit's digests is nobody's business.
         sources=watches.lines(tx),
         facts=tuple(Fact(**row) for row in tx.run(_FACTS, {})),

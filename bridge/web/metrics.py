@@ -143,6 +143,7 @@ def _standing(figures: Figures) -> Iterator[Metric]:
         yield _gauge("bridge_mapping_set_timestamp_seconds", "When it was accepted.", in_force.at.timestamp())
     yield _gauge("bridge_mapping_set_refused", "1 while newer files are refused.", REFUSED_FACT in facts)
     yield _gauge("bridge_audit_sealed_segment", "The newest sealed segment.", figures.audit_sealed)
+    yield _gauge("bridge_audit_broken", "1 where the newest seal was changed.", figures.audit_broken)
     yield _gauge("bridge_audit_unsealed", "Audit rows that no seal covers yet.", figures.audit_unsealed.count)
 
 

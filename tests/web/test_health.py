@@ -39,6 +39,7 @@ def figures(**given: Any) -> Figures:
         "pauses": (),
         "audit_sealed": 1,
         "audit_unsealed": Unsealed(count=0, oldest=None),
+        "audit_broken": False,
         "sources": (),
         "facts": (Fact(name="mapping_set", value="5f3a", at=NOW),),
         "totals": (),

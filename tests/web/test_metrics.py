@@ -1,13 +1,14 @@
 """Metrics: the ledger's figures, the same from every process, with nothing of a ticket in a label."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.errors import Reason
-from bridge.ledger import Tx, in_force, pausing
+from bridge.ledger import Tx, auditing, in_force, pausing
 from bridge.models import CallResult, CallState, PauseScope, RunId, RunState
 
 
@@ -49,6 +50,7 @@ def test_every_figure_of_the_ledger_has_its_metric(web: Any, sender: Any, work: 
         ("bridge_mapping_set_info", (hash_in_force,)): 1,
         ("bridge_mapping_set_refused", ()): 1,
         ("bridge_audit_sealed_segment", ()): 0,
+        ("bridge_audit_broken", ()): 0,
         ("bridge_limit_trips_total", ("mapping", "office")): 1,
         ("bridge_deliveries_total", ("jira", "matched")): 3,
         ("bridge_run_transitions_total", ("queued", "teams-cache-when-chosen")): 3,
@@ -84,3 +86,12 @@ def test_both_formats_are_valid_and_hold_the_same_families(web: Any) -> None:
     assert {family.name for family in text_string_to_metric_families(plain.text)} == {
         family.name for family in openmetrics(open_format.text)
     }
+
+
+def test_an_audit_whose_newest_seal_was_changed_is_seen(
+    opened: Callable[..., Any], tmp_path: Path, database_url: str
+) -> None:
+    with opened(tmp_path, database_url) as web:
+        web.soon(lambda: _seen(web).get(("bridge_audit_broken", ())) == 0)
+        web.ledger.write(in_force.put_fact, name=auditing.HEAD_FACT, value="f" * 64)
+        web.soon(lambda: _seen(web)["bridge_audit_broken", ()] == 1)
