@@ -17,7 +17,7 @@ BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo run test bench format docs browser lock clean
+.PHONY: help demo run test bench chaos format docs browser lock clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -52,6 +52,9 @@ bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idlin
 	@$(PYTHON) -m bench.accepting
 	@$(PYTHON) -m bench.idle
 	@$(PYTHON) -m bench.growth
+
+chaos: $(VENV)/.dev ## Break a running bridge in every way, a minute each, and ask whether its promises held.
+	@$(BOUND) $(PYTHON) -m bench.chaos --seconds 60
 
 format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)

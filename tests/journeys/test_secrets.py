@@ -3,53 +3,18 @@
 import json
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.ledger.tables import METADATA
+from bench.chaos.invariants import SECRETS, leaks, ledger_bytes
 from bridge.models import RunState
 from bridge.sandbox import credentials as known
 
 pytestmark = pytest.mark.journey
 
-SECRETS = (
-    known.NEXTHINK_PASSWORD,
-    known.JIRA_CLOUD_TOKEN,
-    known.JIRA_DATACENTER_PASSWORD,
-    known.JIRA_WEBHOOK_SECRET,
-    known.JIRA_AUTOMATION_TOKEN,
-    known.SERVICENOW_PASSWORD,
-    known.SERVICENOW_WEBHOOK_SECRET,
-)
-# What an account sends in a header is a secret in another dress.
-DRESSED = tuple(
-    header.partition(" ")[2]
-    for header in (
-        known.basic(known.NEXTHINK_USERNAME, known.NEXTHINK_PASSWORD),
-        known.basic(known.JIRA_CLOUD_USERNAME, known.JIRA_CLOUD_TOKEN),
-        known.basic(known.JIRA_DATACENTER_USERNAME, known.JIRA_DATACENTER_PASSWORD),
-        known.basic(known.SERVICENOW_USERNAME, known.SERVICENOW_PASSWORD),
-    )
-)
 # Text that a person typed into a ticket: it may be in the ledger and in no log, metric or health.
 TYPED = "canary-of-a-ticket-7f3c"
-
-
-def leaks(text: str, *more: str) -> list[str]:
-    return [secret for secret in (*SECRETS, *DRESSED, *more) if secret in text]
-
-
-def ledger_bytes(bridge: Any) -> str:
-    """Return everything that the ledger holds, free pages and the write-ahead log included."""
-    if bridge.engine.dialect.name == "sqlite":
-        files = sorted(Path(bridge.folder).glob("bridge.sqlite3*"))
-        assert files
-        return "".join(path.read_bytes().decode("latin-1") for path in files)
-    with bridge.engine.connect() as connection:
-        rows = [tuple(row) for table in METADATA.sorted_tables for row in connection.execute(table.select())]
-    return str(rows)
 
 
 def test_every_secret_of_the_settings_is_looked_for(bridge):

