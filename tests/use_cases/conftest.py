@@ -29,8 +29,10 @@ from bridge.keeping import Keeping
 from bridge.ledger import Ledger, accepting, claiming, in_force, outbox, queries, sessions
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
+from bridge.mapping import language
 from bridge.mapping.catalogue import Catalogue
-from bridge.mapping.language import MappingSet
+from bridge.mapping.language import MappingSet, MappingTexts
+from bridge.mapping.reading import LoadContext
 from bridge.models import (
     CallResult,
     CallState,
@@ -50,6 +52,7 @@ from bridge.models import (
     RunId,
     RunState,
     SessionId,
+    SourceKind,
     SourceName,
     TicketRef,
     WebhookRequest,
@@ -71,8 +74,40 @@ from bridge.undertaking import Undertaking
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = PortalName("main")
+UID = "07844969-1889-4de3-9026-020af94be855"
+CATALOGUE = f"""
+version: 1
+actions:
+  repair-office:
+    title: Repair Microsoft Office
+    uid: {UID}
+    devices: {{names: '.*'}}
+"""
+OFFICE = """
+version: 1
+mappings:
+  - id: office
+    source: jira
+    events: [updated]
+    when: [{field: ticket.project, equals: SUP}]
+    action: repair-office
+    devices: {from: 'fields.customfield_10088[].label'}
+    mode: live
+"""
 MANY_TRIPS = Trips(most=1_000, window=timedelta(hours=1))
 JIRA_SECRETS = json.dumps([known.JIRA_WEBHOOK_SECRET])
+
+
+@pytest.fixture
+def rules_of_now() -> Callable[[str], MappingSet]:
+    """Load the rules of now: one mapping on issues, with a line of its own."""
+    context = LoadContext(sources={SourceName("jira"): SourceKind.JIRA}, portals=(MAIN,), max_devices=25)
+
+    def loaded(line: str) -> MappingSet:
+        own = (("office.yaml", f"{OFFICE}    {line}\n"),)
+        return language.load(MappingTexts(catalogue=("actions.yaml", CATALOGUE), mappings=own), context)
+
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,6 @@ from bridge.errors import NotPossible, Reason
 from bridge.ledger import approvals, people
 from bridge.ledger.people import Act
 from bridge.ledger.tables import runs
-from bridge.mapping import language
-from bridge.mapping.language import MappingTexts
-from bridge.mapping.reading import LoadContext
 from bridge.models import (
     ApprovalRule,
     Change,
@@ -24,9 +21,7 @@ from bridge.models import (
     Limit,
     LimitKind,
     Person,
-    PortalName,
     RunState,
-    SourceKind,
     SourceName,
     TicketRef,
 )
@@ -35,41 +30,16 @@ from bridge.sandbox.scenario import REQUESTER, jira_fields
 
 HOUR = timedelta(hours=1)
 ACT = Act(author="ann@example.com", reason="the user is in a meeting now")
-UID = "07844969-1889-4de3-9026-020af94be855"
-CATALOGUE = f"""
-version: 1
-actions:
-  repair-office:
-    title: Repair Microsoft Office
-    uid: {UID}
-    devices: {{names: '.*'}}
-"""
-MAPPINGS = """
-version: 1
-mappings:
-  - id: office
-    source: jira
-    events: [updated]
-    when: [{field: ticket.project, equals: SUP}]
-    action: repair-office
-    devices: {from: 'fields.customfield_10088[].label'}
-    mode: live
-    approval: {field: status, becomes: Approved}
-"""
 ANN = {"accountId": "712020:ann", "displayName": "Ann Approver", "active": True}
 ASKER = Person(id=REQUESTER["accountId"])
 
 
 @pytest.fixture
-def office(house, jira, clock):
+def office(house, jira, clock, rules_of_now):
     """A house with a run that has asked for approval, on an issue that names one device."""
     clock.now = datetime.now(UTC) - timedelta(seconds=2)
     mine = house()
-    context = LoadContext(
-        sources={SourceName("jira"): SourceKind.JIRA}, portals=(PortalName("main"),), max_devices=25
-    )
-    texts = MappingTexts(catalogue=("actions.yaml", CATALOGUE), mappings=(("office.yaml", MAPPINGS),))
-    mine.mapping_set = language.load(texts, context)
+    mine.mapping_set = rules_of_now("approval: {field: status, becomes: Approved}")
 
     def ask(devices=("WS-ABC-12345",), requesters=(ASKER,), **rule):
         fields = jira_fields(devices=devices, status="Waiting", summary="Word", labels=())

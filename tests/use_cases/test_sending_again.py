@@ -11,9 +11,6 @@ import pytest
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import pausing, sessions
 from bridge.ledger.people import Act
-from bridge.mapping import language
-from bridge.mapping.language import MappingTexts
-from bridge.mapping.reading import LoadContext
 from bridge.models import (
     CallState,
     EngineChoice,
@@ -21,12 +18,9 @@ from bridge.models import (
     Limit,
     LimitKind,
     PauseScope,
-    PortalName,
     RunState,
     SendAgain,
     SessionId,
-    SourceKind,
-    SourceName,
 )
 from bridge.sandbox.client import wait_for
 
@@ -34,38 +28,8 @@ RUN = "/api/remoteaction/*"
 ACT = Act(author="operator", reason="the Engine is back")
 TWO_TIMES = SendAgain(times=2, wait=timedelta(minutes=30))
 MOVED = "WS-ABC-34567"  # both connected Engines know it
-UID = "07844969-1889-4de3-9026-020af94be855"
 AS_IT_WAS = "send_again: {times: 2, wait: 30m}"
-CATALOGUE = f"""
-version: 1
-actions:
-  repair-office:
-    title: Repair Microsoft Office
-    uid: {UID}
-    devices: {{names: '.*'}}
-"""
-MAPPINGS = """
-version: 1
-mappings:
-  - id: office
-    source: jira
-    events: [updated]
-    when: [{field: ticket.project, equals: SUP}]
-    action: repair-office
-    devices: {from: 'fields.customfield_10088[].label'}
-    mode: live
-"""
 THREE = ("WS-LAB-00002", "WS-LAB-00004", "WS-LAB-00006")
-
-
-def of_now(count):
-    """Load the rules of now, with a mapping's own count of second sends, or none."""
-    context = LoadContext(
-        sources={SourceName("jira"): SourceKind.JIRA}, portals=(PortalName("main"),), max_devices=25
-    )
-    own = f"{MAPPINGS}    {count}\n"
-    texts = MappingTexts(catalogue=("actions.yaml", CATALOGUE), mappings=(("office.yaml", own),))
-    return language.load(texts, context)
 
 
 def sent(nexthink):
@@ -345,10 +309,10 @@ def test_a_mapping_sends_again_no_more_often_than_it_says(half, nexthink):
     ("now", "sends"), [("", 1), ("send_again: {times: 1, wait: 30m}", 2), (AS_IT_WAS, 3)]
 )
 def test_a_mapping_that_sends_again_fewer_times_by_now_takes_back_what_it_announced(
-    half, nexthink, now, sends
+    half, nexthink, rules_of_now, now, sends
 ):
     mine, run = half(times=0, send_again=TWO_TIMES)
-    mine.mapping_set = of_now(now)
+    mine.mapping_set = rules_of_now(now)
     for _ in range(5):
         mine.later(minutes=31)
         mine.work()
@@ -359,10 +323,12 @@ def test_a_mapping_that_sends_again_fewer_times_by_now_takes_back_what_it_announ
     assert taken_back == (sends == 1)
 
 
-def test_what_a_person_sends_again_is_not_taken_back_with_the_mappings_own_count(half, nexthink):
+def test_what_a_person_sends_again_is_not_taken_back_with_the_mappings_own_count(
+    half, nexthink, rules_of_now
+):
     mine, run = half(send_again=TWO_TIMES, max_age=timedelta(minutes=20))
     again(mine, run)
-    mine.mapping_set = of_now("")
+    mine.mapping_set = rules_of_now("")
     mine.work()
     assert len(sent(nexthink)) == 2
 
