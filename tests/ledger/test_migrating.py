@@ -1,7 +1,9 @@
 """A ledger of the first schema is brought to today's, with all that stands in it."""
 
+import ast
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -58,3 +60,50 @@ def test_what_stood_in_the_first_schema_stands_in_todays(first):
 def test_the_migrations_make_exactly_the_tables_of_the_code(ledger):
     with ledger.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+# ── what old code that still runs bears ──────────────────────────────────────────────────────────────────
+
+REVISIONS = sorted((Path(migrating.__file__).parent / "migrations" / "versions").glob("*.py"))
+ADDING = {"add_column", "create_index", "create_table", "drop_index"}
+
+
+def not_borne(code):
+    """Yield what a revision does that code of the version before would not bear."""
+    (upgrade,) = (
+        part for part in ast.parse(code).body if isinstance(part, ast.FunctionDef) and part.name == "upgrade"
+    )
+    for call in (node for node in ast.walk(upgrade) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        if name.startswith("op.") and name.removeprefix("op.") not in ADDING | {"get_bind"}:
+            yield name
+        if name == "op.create_index" and any(word.arg == "unique" for word in call.keywords):
+            yield "a unique index"
+        if name == "op.add_column":
+            given = {word.arg: ast.unparse(word.value) for word in call.args[1].keywords}
+            if given.get("nullable") == "False" and "server_default" not in given:
+                yield f"{ast.unparse(call.args[1].args[0])} may not be empty and has no default"
+
+
+def test_every_revision_from_the_third_on_only_adds():
+    later = [path for path in REVISIONS if path.name > "0003"]
+    assert {path.name: problems for path in later if (problems := list(not_borne(path.read_text())))} == {}
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "op.drop_column('runs', 'tries')",
+        "op.add_column('runs', sa.Column('n', sa.Integer(), nullable=False))",
+        "op.create_index('ix', 'runs', ['n'], unique=True)",
+        "op.execute('UPDATE runs SET state = 1')",
+        "with op.batch_alter_table('runs') as batch:\n        batch.drop_column('n')",
+    ],
+)
+def test_what_old_code_would_not_bear_is_seen(done):
+    assert list(not_borne(f"def upgrade():\n    {done}\n"))
+
+
+def test_what_only_adds_is_let_through():
+    added = "op.add_column('runs', sa.Column('n', sa.Integer(), server_default='1', nullable=False))"
+    assert not list(not_borne(f"def upgrade():\n    {added}\n"))
