@@ -17,7 +17,7 @@ BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo run test bench chaos format docs browser lock clean
+.PHONY: help demo run test bench chaos format docs packages lock clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -39,7 +39,7 @@ run: $(VENV)/.run ## Run the real thing, web and worker, with the settings of .e
 	code=0; wait $$pid || code=$$?; kill $$other 2>/dev/null; wait $$other; \
 	echo "The $$ended has ended with exit code $$code; its last lines above say why." >&2; exit 1
 
-test: $(VENV)/.dev browser ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
+test: $(VENV)/.dev packages ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
 	@echo '── format'; $(BIN)/ruff format --check $(CODE)
 	@echo '── lint'; $(BIN)/ruff check $(CODE)
 	@echo '── types'; $(BOUND) $(BIN)/mypy
@@ -63,15 +63,17 @@ format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 docs: $(VENV)/.run ## Write docs/settings.md and .env.example anew from the settings themselves.
 	@$(PYTHON) -m bridge.settings docs/settings.md .env.example
 
-browser: ## Install Debian's chromium for the browser tests, where that is possible.
-	@if command -v chromium >/dev/null; then :; \
+packages: ## Install Debian's chromium and nginx for the tests that need them, where that is possible.
+	@wanted=; command -v chromium >/dev/null || wanted=chromium; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || wanted="$$wanted nginx-light"; \
+	if [ -z "$$wanted" ]; then :; \
 	elif [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo 'No chromium, and only root on Debian can install it here: the browser tests are skipped.' >&2; \
+	  echo "Without $$wanted, which only root on Debian can install here, some tests are skipped." >&2; \
 	else \
-	  echo 'Installing chromium (a few minutes) …'; \
+	  echo "Installing $$wanted (a few minutes) …"; \
 	  { $(BOUND) apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive $(BOUND) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
-	  echo 'chromium could not be installed: the browser tests are skipped.' >&2; \
+	    DEBIAN_FRONTEND=noninteractive $(BOUND) apt-get install -y -qq --no-install-recommends $$wanted >/dev/null; } || \
+	  echo "$$wanted could not be installed: some tests are skipped." >&2; \
 	fi
 
 lock: $(PYTHON) ## Choose versions anew within the ranges of pyproject.toml, and write the locks.

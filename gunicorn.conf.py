@@ -1,13 +1,19 @@
-"""How gunicorn serves the webhooks: few threads, bounded requests, logs like the rest of the bridge.
+"""How gunicorn serves the webhooks: few threads, requests bounded in size and time, logs like the bridge's.
 
 It must not start work before a worker process exists: threads that are started earlier live in the master.
 """
 
+import contextlib
 import os
+import selectors
+import socket
+import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from bridge import logs
 from bridge.errors import ConfigurationError
@@ -21,8 +27,52 @@ except ConfigurationError as error:
 # Platforms that start a Procfile say by PORT where they expect it, on all of the container's addresses.
 bind = f"0.0.0.0:{os.environ['PORT']}" if os.environ.get("PORT") else _settings.bind
 
+# Seconds that a whole request may take to arrive, from its first byte.
+ARRIVAL: Final = 10.0
+
+
+class _Punctual(ThreadWorker):
+    """Keeps threads from who says nothing, and ends what has not arrived in time.
+
+    gthread itself waits in a thread, 5 seconds for a first byte, and for the rest of a request for ever.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Oldest first; touched by the worker's main thread only.
+        self._due: dict[Any, float] = {}
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a connection a thread once it says something, and until when to say the rest."""
+        if not conn.initialized and not conn.data_ready:
+            conn.sock.setblocking(False)
+            conn.set_timeout()
+            self.pending_conns.append(conn)
+            self.poller.register(
+                conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
+            )
+            return
+        self._due[conn] = time.monotonic() + ARRIVAL
+        super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Forget a connection that is done with."""
+        self._due.pop(conn, None)
+        super().finish_request(conn, fs)
+
+    def murder_pending(self) -> None:
+        """Read nothing more from connections that are overdue; the main loop calls this every second."""
+        super().murder_pending()
+        while self._due and next(iter(self._due.values())) < time.monotonic():
+            late = next(iter(self._due))
+            del self._due[late]
+            # What has arrived is still read, and the answer to it still written.
+            with contextlib.suppress(OSError):
+                late.sock.shutdown(socket.SHUT_RD)
+
+
 # A request waits for the ledger's commit, so threads; two processes, so that one that dies is not missed.
-worker_class = "gthread"
+worker_class = _Punctual
 workers = _settings.web_workers
 threads = _settings.web_threads
 # Threads that we start would live in the master only, and a restart would not read the code again.

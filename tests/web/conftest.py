@@ -4,13 +4,18 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from http.client import HTTPConnection
 from itertools import count
 from logging import getLogger
 from pathlib import Path
@@ -20,6 +25,7 @@ import pytest
 import structlog
 from werkzeug.test import TestResponse
 
+from bridge.bootstrap import utc_now
 from bridge.errors import Reason
 from bridge.ledger import Ledger, claiming, queries, sending, sessions, working
 from bridge.ledger.claiming import Allowance
@@ -272,3 +278,63 @@ def answered() -> CallResult:
             ),
         ),
     )
+
+
+class Served:
+    """A running server; every request has a connection of its own, so that any worker may take it."""
+
+    def __init__(self, port: int, ledger: Ledger, log: Path) -> None:
+        self.port = port
+        self.ledger = ledger
+        self.log = log
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request(method, path, body or None, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def soon(self, condition: Callable[[], Any], seconds: float = 30) -> None:
+        ends = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except OSError:
+                pass
+            assert time.monotonic() < ends, self.log.read_text()[-3_000:]
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def served(environment: Callable[..., dict[str, str]], tmp_path_factory: Any) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    address = f"sqlite:///{folder}/bridge.sqlite3"
+    engine = open_database(address)
+    migrate(engine)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
+    given = environment(address, BRIDGE_BIND=f"127.0.0.1:{port}", BRIDGE_WEB_WORKERS="2")
+    command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "app:app"]
+    log = folder / "log"
+    with log.open("wb") as errors:
+        server = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**kept, **given, "PYTHONPATH": str(ROOT)},
+            stdout=errors,
+            stderr=errors,
+        )
+    running = Served(port, Ledger(engine, clock=utc_now), log)
+    try:
+        running.soon(lambda: running.ask("GET", "/readyz")[0] == 200)
+        yield running
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        assert "canary" not in log.read_text()
+    finally:
+        server.kill()
+        server.wait(10)
+        engine.dispose()

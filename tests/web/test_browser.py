@@ -34,7 +34,7 @@ QUIET = (
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        reason = "Debian's chromium is not installed (make browser)"
+        reason = "Debian's chromium is not installed (make packages)"
         if os.environ.get("BRIDGE_CI"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -1,91 +1,19 @@
 """The whole web process as it is deployed: gunicorn, several workers, real sockets."""
 
-import os
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
-from pathlib import Path
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
 
-from bridge.bootstrap import utc_now
-from bridge.ledger import Ledger, queries
-from bridge.ledger.connecting import open_database
-from bridge.ledger.migrating import migrate
+from bridge.ledger import queries
 from bridge.web.turnstile import STANDSTILL
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-class Served:
-    """A running server; every request has a connection of its own, so that any worker may take it."""
-
-    def __init__(self, port: int, ledger: Ledger, log: Path) -> None:
-        self.port = port
-        self.ledger = ledger
-        self.log = log
-
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
-            connection.request(method, path, body or None, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
-
-    def soon(self, condition: Callable[[], Any], seconds: float = 30) -> None:
-        ends = time.monotonic() + seconds
-        while True:
-            try:
-                if condition():
-                    return
-            except OSError:
-                pass
-            assert time.monotonic() < ends, self.log.read_text()[-3_000:]
-            time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def served(environment: Callable[..., dict[str, str]], tmp_path_factory: Any) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    address = f"sqlite:///{folder}/bridge.sqlite3"
-    engine = open_database(address)
-    migrate(engine)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
-    given = environment(address, BRIDGE_BIND=f"127.0.0.1:{port}", BRIDGE_WEB_WORKERS="2")
-    command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "app:app"]
-    log = folder / "log"
-    with log.open("wb") as errors:
-        server = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**kept, **given, "PYTHONPATH": str(ROOT)},
-            stdout=errors,
-            stderr=errors,
-        )
-    running = Served(port, Ledger(engine, clock=utc_now), log)
-    try:
-        running.soon(lambda: running.ask("GET", "/readyz")[0] == 200)
-        yield running
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
-        assert "canary" not in log.read_text()
-    finally:
-        server.kill()
-        server.wait(10)
-        engine.dispose()
-
-
-def test_a1_fifty_identical_deliveries_over_two_workers_make_one_run(served: Served, sender: Any) -> None:
+def test_a1_fifty_identical_deliveries_over_two_workers_make_one_run(served: Any, sender: Any) -> None:
     ticket, body = sender.created()
     headers = sender.headers(body)
     with ThreadPoolExecutor(50) as senders:
@@ -97,7 +25,7 @@ def test_a1_fifty_identical_deliveries_over_two_workers_make_one_run(served: Ser
     assert len(served.ledger.read(queries.list_runs, limit=10, ticket=ticket)) == 1
 
 
-def test_every_worker_gives_the_same_metrics(served: Served, sender: Any) -> None:
+def test_every_worker_gives_the_same_metrics(served: Any, sender: Any) -> None:
     for _ in range(20):
         assert served.ask("POST", "/webhooks/servicenow", b"{}", Host="example.com")[0] == 401
     counted = b'bridge_webhooks_refused_total{reason="bad_signature",source="servicenow"} 20.0'
@@ -130,14 +58,14 @@ def raw(port: int, *pieces: bytes) -> HTTPResponse:
 HEAD = b"POST /webhooks/jira HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\n"
 
 
-def test_a_chunked_body_without_a_length_is_cut_off_at_the_limit(served: Served) -> None:
+def test_a_chunked_body_without_a_length_is_cut_off_at_the_limit(served: Any) -> None:
     chunk = b"2000\r\n" + b" " * 0x2000 + b"\r\n"
     chunks = [chunk] * 40
     response = raw(served.port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n")
     assert response.status == 413
 
 
-def test_a_chunked_body_within_the_limit_is_taken(served: Served, sender: Any) -> None:
+def test_a_chunked_body_within_the_limit_is_taken(served: Any, sender: Any) -> None:
     ticket, body = sender.created()
     signed = f"X-Hub-Signature: {sender.headers(body)['X-Hub-Signature']}\r\n".encode()
     head = HEAD + signed + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -146,7 +74,7 @@ def test_a_chunked_body_within_the_limit_is_taken(served: Served, sender: Any) -
     assert len(served.ledger.read(queries.list_runs, limit=10, ticket=ticket)) == 1
 
 
-def test_a_length_over_the_limit_is_refused_without_reading(served: Served) -> None:
+def test_a_length_over_the_limit_is_refused_without_reading(served: Any) -> None:
     response = raw(served.port, HEAD + b"Content-Length: 999999999\r\n\r\n")
     assert response.status == 413
 
@@ -165,12 +93,12 @@ def test_a_length_over_the_limit_is_refused_without_reading(served: Served) -> N
         b"Expect: 200-nothing\r\nContent-Length: 2\r\n\r\n{}",
     ],
 )
-def test_bytes_that_are_no_request_are_a_4xx(served: Served, headers: bytes) -> None:
+def test_bytes_that_are_no_request_are_a_4xx(served: Any, headers: bytes) -> None:
     assert 400 <= raw(served.port, HEAD + headers).status < 500
 
 
 def test_health_has_threads_left_while_more_webhooks_wait_for_a_locked_database_than_there_are_threads(
-    served: Served, sender: Any
+    served: Any, sender: Any
 ) -> None:
     bodies = [sender.created()[1] for _ in range(80)]
     database = served.ledger.engine.url.database
@@ -200,7 +128,7 @@ def test_health_has_threads_left_while_more_webhooks_wait_for_a_locked_database_
     served.soon(lambda: send(bodies[0]) == 200)
 
 
-def test_nothing_of_a_request_is_logged(served: Served) -> None:
+def test_nothing_of_a_request_is_logged(served: Any) -> None:
     served.ask("POST", "/webhooks/jira?token=canary-query", b"canary-body", Authorization="canary-header")
     served.ask("POST", "/webhooks/canary-source", b"{}")
     served.ask("GET", "/canary-path?token=canary-query")
@@ -208,7 +136,7 @@ def test_nothing_of_a_request_is_logged(served: Served) -> None:
     assert "canary" not in served.log.read_text()
 
 
-def test_who_is_refused_again_and_again_is_counted_in_the_log_and_does_not_fill_it(served: Served) -> None:
+def test_who_is_refused_again_and_again_is_counted_in_the_log_and_does_not_fill_it(served: Any) -> None:
     before = served.log.read_text()
     for _ in range(100):
         assert served.ask("POST", "/webhooks/jira", b"{}")[0] == 401
