@@ -4,6 +4,7 @@ It must not let through a body, a header, ticket text or an exception's message:
 dropped, so that a slip in the code that logs cannot become a leak.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -68,6 +69,23 @@ _OPEN_LIBRARIES: Final = ("gunicorn.error", "alembic.")
 _HIDDEN: Final = "…"
 
 
+class _Lines:
+    """Makes loggers that never raise: a disk that is full for logs must not end the thread that logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._written = structlog.WriteLogger(stream)
+
+    def __call__(self, *_names: object) -> "_Lines":
+        return self
+
+    def msg(self, line: str) -> None:
+        """Write a line, or lose it where there is no room."""
+        with contextlib.suppress(OSError):
+            self._written.msg(line)
+
+    log = debug = info = warning = error = critical = fatal = msg
+
+
 def configure(level: str, stream: TextIO = sys.stderr) -> None:
     """Send the logs of this process to `stream` from `level` on (debug, info, warning, error).
 
@@ -83,7 +101,7 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=_Lines(stream),
     )
     root = logging.getLogger()
     root.handlers[:] = [_ThroughTheList()]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +145,19 @@ def test_a_python_warning_is_a_line_of_json_too() -> None:
 def test_nothing_below_the_level_is_written() -> None:
     lines = lines_of("log.info('a'); log.warning('b'); log.error('c')", level="warning")
     assert [line["event"] for line in lines] == ["b", "c"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_line_for_which_there_is_no_room_is_lost_and_raises_nothing() -> None:
+    code = """
+    import os, structlog
+    from bridge import logs
+    logs.configure("info", open("/dev/full", "w"))
+    structlog.get_logger().warning("ledger.write_failed", reason="OperationalError")
+    print("went on", flush=True)
+    os._exit(0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "went on\n"
