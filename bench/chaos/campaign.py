@@ -5,9 +5,11 @@ It must not choose what is tried.
 
 import contextlib
 import random
+import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from bench.chaos.installation import installed
 from bench.chaos.invariants import Finding, examine
 from bench.chaos.stage import Stage, wide_world
 from bridge.sandbox.running import Sandbox
+
+SMALL_DISK = "48m"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ def play(what: Round) -> Outcome:
             folder.mkdir(parents=True)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        if what.fault.small_disk:
+            stack.enter_context(_small_disk(folder))
         # Few calls at a time, so that a kill cannot make most of the runs unknown in one stroke.
         bridge = stack.enter_context(
             installed(folder, sandbox, server=server.address if server else "", MAX_IN_FLIGHT="3")
@@ -80,3 +86,14 @@ def play(what: Round) -> Outcome:
         finding = examine(bridge, least_answered=what.fault.least_answered)
     breaches = (*unsettled, *finding.breaches)
     return Outcome(did=stage.did, finding=finding, breaches=breaches, seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    """Mount a disk of little room over a folder."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "chaos", str(folder)]
+    subprocess.run(mount, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -38,7 +38,7 @@ class Server:
         """Start again, and wait until it answers."""
         self._server.ensure_postgres_running()
 
-    def kill_backends(self) -> int:
+    def kill_backend(self) -> int:
         """Kill one process that serves a client: the server ends every other one and recovers."""
         with psycopg.connect(self.address, autocommit=True) as connection:
             others = connection.execute(

@@ -6,6 +6,7 @@ It must not judge what comes of it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.chaos import ledger_faults
 from bench.chaos.stage import STEPS, WEB, Stage, misbehave
 
 BOTH = ("sqlite", "postgresql")
@@ -15,12 +16,16 @@ PAST_THE_LEASE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A kind of trouble, and the least share of the runs whose answer is known all the same."""
+    """A kind of trouble, and the least share of the runs whose answer is known all the same.
+
+    With `small_disk` the bridge lies on a disk of its own that can be filled, which only root can mount.
+    """
 
     name: str
     strike: Callable[[Stage], None]
     databases: tuple[str, ...] = BOTH
     least_answered: float = 0.5
+    small_disk: bool = False
 
 
 def kill_at_random(stage: Stage) -> None:
@@ -100,5 +105,10 @@ FAULTS = {
         Fault(name="roll", strike=roll, least_answered=0.9),
         Fault(name="duplicates", strike=duplicates, least_answered=1.0),
         Fault(name="lock", strike=lock),
+        Fault(name="restart", strike=ledger_faults.restart, databases=("postgresql",)),
+        Fault(name="crash", strike=ledger_faults.kill_backend, databases=("postgresql",)),
+        Fault(name="connections", strike=ledger_faults.take_connections, databases=("postgresql",)),
+        Fault(name="read-only", strike=ledger_faults.read_only, databases=("postgresql",)),
+        Fault(name="disk-full", strike=ledger_faults.fill_disk, databases=("sqlite",), small_disk=True),
     )
 }
