@@ -31,7 +31,7 @@ from bridge.policy import Verdict
 from bridge.rereading import Rereading
 from bridge.resolving import Later, Resolving
 from bridge.sending_again import takes_back, takes_back_by_count
-from bridge.setting_aside import SettingAside, Trips
+from bridge.setting_aside import SettingAside
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Acting:
         mapping_set: Callable[[], MappingSet | None],
         noted: Callable[[PortalName, CallResult], None],
         stopping: Callable[[], bool],
-        trips: Trips,
+        aside: SettingAside,
     ) -> None:
         self._ledger = ledger
         self._connections = connections
@@ -67,7 +67,7 @@ class Acting:
         self._jitter = jitter
         self._mapping_set = mapping_set
         self._noted = noted
-        self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
+        self._aside = aside
         self._dispatching = Dispatching(
             ledger=ledger,
             resolving=resolving,

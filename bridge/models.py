@@ -216,6 +216,7 @@ class Occasion(StrEnum):
     RESOLVED = "resolved"
     LATE = "late"
     HELD = "held"
+    RELEASED = "released"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     DEAD = "dead"

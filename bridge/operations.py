@@ -34,7 +34,7 @@ from bridge.models import (
 )
 from bridge.policy import GO, Ruling, Verdict, too_old_at
 from bridge.sending_again import parts_to_send_again
-from bridge.setting_aside import SettingAside, Trips
+from bridge.setting_aside import SettingAside
 from bridge.tokens import Tokens, person_in
 
 
@@ -55,7 +55,7 @@ class Operations:
         ledger: Ledger,
         connections: Callable[[], Connections],
         clock: Callable[[], datetime],
-        trips: Trips,
+        aside: SettingAside,
         mapping_set: Callable[[], MappingSet | None],
         approving: Approving,
         tokens: Tokens,
@@ -68,7 +68,7 @@ class Operations:
         self._approving = approving
         self._tokens = tokens
         self._new_id = new_id
-        self._aside = SettingAside(ledger=ledger, connections=connections, trips=trips)
+        self._aside = aside
 
     def resolve(
         self, run_id: RunId, *, ran: bool, send_again: bool, attempt: int | None, act: Act
@@ -190,7 +190,10 @@ class Operations:
             if obstacle is not None:
                 raise NotPossible(f"run {run_id} {obstacle}")
         waive = held.reason is Reason.OVER_LIMIT
-        self._ledger.write(people.release, run=run_id, reason=held.reason, waive=waive, act=act)
+        comment = self._aside.released(held, act)
+        self._ledger.write(
+            people.release, run=run_id, reason=held.reason, waive=waive, act=act, comment=comment
+        )
 
     def approve(self, run_id: RunId, *, secret: str, plan_hash: str, approve: bool, reason: str) -> RunState:
         """Approve or decline a run as the bearer of a personal token; return what it became.

@@ -6,6 +6,7 @@ It must not send anything, nor call a run unsent of which a part may have run.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -13,13 +14,15 @@ from bridge import comments, consequences
 from bridge.comments import waiting
 from bridge.connections import Connections
 from bridge.errors import Reason
-from bridge.ledger import Ledger, Tx, approvals, limits, pausing, working
+from bridge.ledger import Ledger, Tx, approvals, limits, outbox, pausing, working
+from bridge.ledger.people import Act
 from bridge.models import (
     Call,
     Occasion,
     OwedComment,
     Part,
     PauseScope,
+    Plan,
     Problem,
     Report,
     Run,
@@ -37,6 +40,21 @@ class Trips:
 
     most: int
     window: timedelta
+
+
+# Why the policy holds a run, in an order that stays: an earlier version told of the first with its number.
+_HELD_FOR: Final = (Reason.PORTAL_PAUSED, Reason.PAUSED, Reason.OVER_LIMIT, Reason.CLOCK_WENT_BACK)
+
+
+def _number_of_hold(reason: Reason | None, calls: tuple[Call, ...]) -> int:
+    """Return the number under which a hold is told: each reason once, and once more after something was sent.
+
+    0 for a reason that is not told, because no worker held the run.
+    """
+    if reason not in _HELD_FOR:
+        return 0
+    sent = sum(call.intended_at is not None for call in calls)
+    return 1 + _HELD_FOR.index(reason) + len(_HELD_FOR) * sent
 
 
 class SettingAside:
@@ -112,18 +130,33 @@ class SettingAside:
         return self.owed(replay, Occasion.CANCELLED, 1, report)
 
     def hold(self, run: Run, ruling: Ruling, calls: tuple[Call, ...]) -> None:
-        """Hold a run until a person or the time frees it, and say so once (S6, L1)."""
+        """Hold a run until a person or the time frees it, and say so once for each reason (S6, L1)."""
         assert run.plan is not None
-        report = waiting.held(run.id, run.plan, ruling)
-        if consequences.may_have_run(calls):
-            report = comments.stopped(run.id, run.plan, calls, (report.headline, *report.advice))
-        # What was sent since the last hold makes this another one, with more to tell.
-        n = 1 + sum(call.intended_at is not None for call in calls)
-        comment = self.owed(run, Occasion.HELD, n, report)
+        comment = self._of_hold(run, run.plan, ruling, calls)
         paused = self._ledger.persist(_hold, run=run, ruling=ruling, trips=self._trips, comment=comment)
         log.warning("run.held", run=run.id, portal=run.plan.portal, reason=ruling.reason)
         if paused is not None:
             log.error("limit.tripped", run=run.id, mapping=run.mapping, scope=paused)
+
+    def _of_hold(self, run: Run, plan: Plan, ruling: Ruling, calls: tuple[Call, ...]) -> OwedComment | None:
+        """Return what the ticket is told of a hold; None where it was woken in vain, which is no news."""
+        if run.reason is ruling.reason:
+            return None
+        report = waiting.held(run.id, plan, ruling)
+        if consequences.may_have_run(calls):
+            report = comments.stopped(run.id, plan, calls, (report.headline, *report.advice))
+        return self.owed(run, Occasion.HELD, _number_of_hold(ruling.reason, calls), report)
+
+    def released(self, run: Run, act: Act) -> OwedComment | None:
+        """Return that a person let a held run go on; None where nobody was told that it waits."""
+        calls, told = self._ledger.read(_told, run=run)
+        if run.plan is None or not told:
+            return None
+        report = waiting.released(run.id, run.plan, by=act.author, why=act.reason)
+        if consequences.may_have_run(calls):
+            follows = f"{act.author} released the rest: {act.reason}"
+            report = comments.answered_so_far(run.id, run.plan, calls, follows)
+        return self.owed(run, Occasion.RELEASED, _number_of_hold(run.reason, calls), report)
 
     def ask(self, run: Run, parts: tuple[Part, ...]) -> None:
         """Hold a run until somebody approves exactly this plan, and say what is asked (L3)."""
@@ -171,7 +204,15 @@ class SettingAside:
         log.info("run.ended", run=run.id, state=state, reason=reason)
 
 
-def _hold(tx: Tx, *, run: Run, ruling: Ruling, trips: Trips, comment: OwedComment) -> PauseScope | None:
+def _told(tx: Tx, *, run: Run) -> tuple[tuple[Call, ...], bool]:
+    calls = working.calls_of(tx, run=run.id)
+    n = _number_of_hold(run.reason, calls)
+    return calls, outbox.is_owed(tx, run=run.id, occasion=Occasion.HELD, n=n)
+
+
+def _hold(
+    tx: Tx, *, run: Run, ruling: Ruling, trips: Trips, comment: OwedComment | None
+) -> PauseScope | None:
     """Hold a run, and pause what a limit is about that holds one run after the other."""
     assert run.plan is not None
     assert ruling.reason is not None

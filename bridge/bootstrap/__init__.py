@@ -61,6 +61,7 @@ class Bridge:
     receiving: Receiving
     resolving: Resolving
     fetching: Fetching
+    aside: SettingAside
     approving: Approving
     tokens: Tokens
     operations: Operations
@@ -157,13 +158,14 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         receiving=Receiving(ledger=ledger, connections=watching.connections, judging=judging, new_id=new_id),
         resolving=Resolving(connections=watching.connections, clock=utc_now),
         fetching=fetching,
+        aside=aside,
         approving=approving,
         tokens=tokens,
         operations=Operations(
             ledger=ledger,
             connections=watching.connections,
             clock=utc_now,
-            trips=trips(settings),
+            aside=aside,
             mapping_set=watching.look_up,
             approving=approving,
             tokens=tokens,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.acting import Acting
-from bridge.bootstrap import Bridge, new_id, retaining, trips, utc_now
+from bridge.bootstrap import Bridge, new_id, retaining, utc_now
 from bridge.catching_up import CatchingUp
 from bridge.dispatching import DEADLINE_MARGIN, FIRST_BYTE_SECONDS
 from bridge.evidence import Sealing
@@ -21,7 +21,6 @@ from bridge.portal_care import PortalCare
 from bridge.reconciling import Reconciling
 from bridge.rereading import Rereading
 from bridge.resolving import Later, Resolving
-from bridge.setting_aside import SettingAside
 from bridge.settings import Settings
 from bridge.telling import Telling
 from bridge.transport import boot_clock
@@ -61,7 +60,7 @@ def make_worker(bridge: Bridge) -> Worker:
     keeping = Keeping(
         ledger=bridge.ledger,
         approving=bridge.approving,
-        aside=SettingAside(ledger=bridge.ledger, connections=connections, trips=trips(settings)),
+        aside=bridge.aside,
     )
     return Worker(
         ledger=bridge.ledger,
@@ -82,7 +81,7 @@ def make_worker(bridge: Bridge) -> Worker:
             mapping_set=bridge.watching.mapping_set,
             noted=portal_care.note,
             stopping=lambda: stopping.is_set() or paused_here(),
-            trips=trips(settings),
+            aside=bridge.aside,
         ),
         telling=Telling(ledger=bridge.ledger, connections=connections, clock=utc_now, jitter=jitter),
         undertaking=Undertaking(

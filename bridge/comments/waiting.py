@@ -5,7 +5,7 @@ It must not tell of a run of which something was sent.
 
 from datetime import datetime, timedelta
 
-from bridge.comments.composing import listed, report, sentence, shown
+from bridge.comments.composing import listed, report, sentence, shown, who
 from bridge.comments.waiting_words import (
     EXPIRED_WORDS,
     HELD_WORDS,
@@ -49,7 +49,7 @@ def approval_asked(run: RunId, plan: Plan, parts: tuple[Part, ...]) -> Report:
         ways.insert(0, f"Set {rule.field} of this ticket to {rule.becomes} to approve it.")
     if rule.system:
         ways.insert(0, "Approve it in this ticket's own approvals.")
-    who = "Whoever asked for it cannot approve it."
+    barred = "Whoever asked for it cannot approve it."
     facts = (
         ("Approval for", listed(devices)),
         *params,
@@ -57,12 +57,17 @@ def approval_asked(run: RunId, plan: Plan, parts: tuple[Part, ...]) -> Report:
         ("Expires", _moment(too_old_at(plan))),
     )
     headline = f"Waiting for approval: {plan.title} on {len(devices)} device(s)"
-    return report(run, plan, headline, Tone.WARNING, (*ways, who), facts=facts)
+    return report(run, plan, headline, Tone.WARNING, (*ways, barred), facts=facts)
 
 
 def approved(run: RunId, plan: Plan, *, by: str) -> Report:
     """Tell that a run was approved, by whom, and that it goes on."""
     return report(run, plan, "Approved: it is sent now", Tone.NEUTRAL, (), facts=(("By", by),))
+
+
+def released(run: RunId, plan: Plan, *, by: str, why: str) -> Report:
+    """Tell that a person let a run go on that had been told to wait."""
+    return report(run, plan, "Released: it goes on now", Tone.NEUTRAL, (), facts=who(by, why))
 
 
 def expired(run: RunId, plan: Plan, reason: Reason) -> Report:

@@ -22,6 +22,7 @@ from bridge.models import (
     Occasion,
     OwedComment,
     RunId,
+    RunState,
     SessionId,
     SourceName,
     TicketRef,
@@ -102,9 +103,25 @@ def owe(tx: Tx, *, run: RunId, ticket: TicketRef, comment: OwedComment) -> bool:
     if made and comment.after:
         state = tx.connection.execute(select(runs.c.state).where(runs.c.id == run)).scalar_one()
         for change in (change for change in comment.after if change.outcome == state):
-            _owe_change(tx, run, ticket, comment, change)
+            # A run may wait for one reason after the other; its ticket is changed for that once.
+            if state != RunState.HELD or not _was_owed(tx, run, change):
+                _owe_change(tx, run, ticket, comment, change)
     ring(tx)
     return made
+
+
+def is_owed(tx: Tx, *, run: RunId, occasion: Occasion, n: int) -> bool:
+    """Say whether a comment is owed, or was."""
+    found = select(comments.c.id).where(
+        comments.c.run == run, comments.c.occasion == occasion, comments.c.n == n
+    )
+    return tx.connection.execute(found).scalar() is not None
+
+
+def _was_owed(tx: Tx, run: RunId, change: WriteBack) -> bool:
+    text = to_text(CHANGE, change)
+    found = select(comments.c.id).where(comments.c.run == run, comments.c.change == text)
+    return tx.connection.execute(found.limit(1)).scalar() is not None
 
 
 def _owe_change(tx: Tx, run: RunId, ticket: TicketRef, comment: OwedComment, change: WriteBack) -> None:

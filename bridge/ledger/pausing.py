@@ -6,7 +6,7 @@ It must not say which run a pause stops; the policy does.
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import bindparam, case, delete, func, or_, select
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
@@ -38,7 +38,10 @@ def pause(
     expires_at: datetime | None = None,
     run: RunId | None = None,
 ) -> bool:
-    """Stop sending within a scope; return False where it is paused for as long already, which stays."""
+    """Stop sending within a scope; return False where it is paused for as long already, which stays.
+
+    A pause that is only prolonged keeps its start, who made it and why, and says who prolonged it.
+    """
     _drop_expired(tx)
     values = {
         "scope": scope,
@@ -54,7 +57,18 @@ def pause(
     # A pause that ends by itself gives way to one that lasts longer: sending never begins in between.
     ends = pauses.c.expires_at.is_not(None)
     shorter = ends if expires_at is None else ends & (pauses.c.expires_at < expires_at)
-    longer = statement.on_conflict_do_update(index_elements=["scope", "value"], set_=values, where=shorter)
+    alike = pauses.c.reason == reason
+    prolonged = (
+        func.coalesce(pauses.c.detail, "") + f"; prolonged by {author or 'the bridge'}: {detail or reason}"
+    )
+    changed = {
+        "reason": reason,
+        "author": case((alike, pauses.c.author), else_=author),
+        "detail": case((alike, prolonged), else_=detail),
+        "expires_at": expires_at,
+        "run": run,
+    }
+    longer = statement.on_conflict_do_update(index_elements=["scope", "value"], set_=changed, where=shorter)
     made = tx.connection.execute(longer.returning(pauses.c.id)).scalar()
     if made is not None:
         tx.audit("paused", about=f"{scope}:{value}", by=author, detail={"reason": reason, "why": detail})

@@ -80,10 +80,12 @@ def cancel(tx: Tx, *, run: RunId, attempt: int, state: RunState, act: Act, comme
     owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
 
-def release(tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act) -> None:
+def release(
+    tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act, comment: OwedComment | None
+) -> None:
     """Queue a run that is held for `reason`, as the person saw it; the policy is asked again (S9).
 
-    `waive` lets limits, and nothing else, pass this run by.
+    `waive` lets limits, and nothing else, pass this run by. `comment` is None where nobody was told to wait.
     """
     seen = find_run(tx, run=run)
     if seen.state is RunState.HELD and seen.reason is not reason:
@@ -91,6 +93,8 @@ def release(tx: Tx, *, run: RunId, reason: Reason | None, waive: bool, act: Act)
     move(tx, seen, RELEASABLE, RunState.QUEUED, act)
     if waive:
         tx.connection.execute(update(runs).where(runs.c.id == run).values(waived=1))
+    if comment is not None:
+        owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
 
 def pause(tx: Tx, *, scope: PauseScope, value: str, lasting: timedelta | None, act: Act) -> Pause:

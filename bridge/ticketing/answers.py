@@ -100,11 +100,12 @@ def rejected(reason: Reason, detail: str) -> NotPosted:
 
 
 def closing(written: Sequence[str], refused: Sequence[NotPosted]) -> Posted | NotPosted:
-    """Return what a change in parts came to: what was written, or every refusal in one."""
+    """Return what a change in parts came to: what was written, or every refusal in one and what stands."""
     if not refused:
         return Posted(id=", ".join(written) or NOTHING_TO_DO)
     later = next((each for each in refused if each.failure is PostFailure.LATER), refused[0])
-    return replace(later, detail="; ".join(each.detail for each in refused))
+    stands = [f"written all the same: {', '.join(written)}"] if written else []
+    return replace(later, detail="; ".join((*(each.detail for each in refused), *stands)))
 
 
 def _by_class(status: int) -> tuple[PostFailure, Reason]:

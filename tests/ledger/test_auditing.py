@@ -76,7 +76,7 @@ def test_what_happens_to_a_run_stands_in_the_audit(ledger, accept, make_run, ope
 def test_the_audit_names_nobody_and_repeats_nobodys_words(ledger, accept, make_run):
     accept(make_run("r1", state=RunState.HELD, reason=Reason.LOOP))
     said = Act(author="ada.example@host", reason="Grace asked me on the phone")
-    ledger.write(people.release, run="r1", reason=Reason.LOOP, waive=False, act=said)
+    ledger.write(people.release, run="r1", reason=Reason.LOOP, waive=False, act=said, comment=None)
     scope = {"scope": PauseScope.MAPPING, "value": "office"}
     ledger.write(pausing.pause, **scope, reason=Reason.BY_OPERATOR, author="ada.example@host", detail="Grace")
     ledger.write(deed, detail={"host": "has spaces, so it is nobody's identifier"})

@@ -96,7 +96,7 @@ def test_a_run_that_owes_a_comment_is_left_until_it_is_posted(
 def test_who_released_a_run_is_taken_out_of_its_timeline_alone(ledger, ended, accept, make_run):
     accept(make_run("r1", state=RunState.HELD, reason=Reason.LOOP), payload={})
     said = Act(author="ada@example.com", reason="I looked at it")
-    ledger.write(people.release, run="r1", reason=Reason.LOOP, waive=False, act=said)
+    ledger.write(people.release, run="r1", reason=Reason.LOOP, waive=False, act=said, comment=None)
     ledger.write(sessions.open_session, session=SessionId("s1"), host="host", pid=1)
     (run,) = ledger.write(
         claiming.claim,

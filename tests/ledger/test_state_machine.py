@@ -315,7 +315,7 @@ class Machine(RuleBasedStateMachine):
         reason = self.ledger.read(people.find_run, run=run).reason
         waive = reason is Reason.OVER_LIMIT
         try:
-            self.ledger.write(people.release, run=run, reason=reason, waive=waive, act=ACT)
+            self.ledger.write(people.release, run=run, reason=reason, waive=waive, act=ACT, comment=None)
         except NotPossible:
             return
         self.runs[run].waived = self.runs[run].waived or waive

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bridge.errors import Reason
-from bridge.models import HttpResponse, PostFailure
-from bridge.ticketing.answers import read_json, refusal
+from bridge.models import HttpResponse, NotPosted, PostFailure
+from bridge.ticketing.answers import closing, read_json, refusal, rejected
 
 
 @pytest.mark.parametrize("bad", [rb"\u0000", rb"\ud83d", b"\xed\xa0\xbd"])
@@ -52,3 +52,11 @@ def test_a_message_is_told_short_and_clean() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b"\xff", b"9" * 5000])
 def test_an_answer_without_json_is_none(body: bytes) -> None:
     assert read_json(HttpResponse(status=200, body=body)) is None
+
+
+def test_a_change_that_was_refused_in_part_says_what_stands_in_the_ticket_all_the_same() -> None:
+    refused = rejected(Reason.REJECTED, "no such transition")
+    told = closing(["label"], [refused])
+    assert isinstance(told, NotPosted)
+    assert told.detail == "no such transition; written all the same: label"
+    assert closing([], [refused]) == refused

@@ -23,10 +23,11 @@ from bridge.approving import Approving
 from bridge.bootstrap.outside import connect
 from bridge.catching_up import CatchingUp
 from bridge.connections import Connections
+from bridge.errors import Reason
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.keeping import Keeping
-from bridge.ledger import Ledger, accepting, claiming, in_force, outbox, queries, sessions
+from bridge.ledger import Ledger, accepting, claiming, in_force, outbox, pausing, queries, sessions
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.mapping import language
@@ -45,6 +46,7 @@ from bridge.models import (
     HttpResponse,
     MappingId,
     Mode,
+    PauseScope,
     Person,
     Plan,
     PortalName,
@@ -248,7 +250,7 @@ class House:
             mapping_set=lambda: (self.mapping_set or AS_ACCEPTED) if self.can_read_rules else None,
             noted=lambda portal, result: self.noted.append((portal, result)),
             stopping=self.stopping.is_set,
-            trips=self.trips,
+            aside=self.aside,
         )
         self.telling = Telling(
             ledger=self.ledger, connections=lambda: self.connections, clock=self.clock, jitter=lambda: 0.0
@@ -258,7 +260,7 @@ class House:
             ledger=self.ledger,
             connections=lambda: self.connections,
             clock=self.clock,
-            trips=self.trips,
+            aside=self.aside,
             mapping_set=lambda: self.mapping_set,
             approving=self.approving,
             tokens=self.tokens,
@@ -361,6 +363,12 @@ class House:
 
     def told(self, run: str) -> list[CommentState]:
         return [comment.state for comment in self.story(run).comments]
+
+    def pause(self, scope: PauseScope, value: str = "", **given: Any) -> None:
+        """Stop sending within a scope as an operator does, whatever is configured."""
+        self.ledger.write(
+            pausing.pause, scope=scope, value=value, reason=Reason.BY_OPERATOR, author="ann", **given
+        )
 
     def later(self, **by: float) -> None:
         self.clock.move(**by)

@@ -18,6 +18,7 @@ from bridge.models import (
     PauseScope,
     RunId,
     RunState,
+    WriteBack,
 )
 from bridge.setting_aside import Trips
 
@@ -230,12 +231,6 @@ def test_a_limit_that_trips_now_and_then_pauses_nothing(house):
 # ── pauses ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pause(mine, scope, value="", **given):
-    mine.ledger.write(
-        pausing.pause, scope=scope, value=value, reason=Reason.BY_OPERATOR, author="ann", **given
-    )
-
-
 @pytest.mark.parametrize(
     ("scope", "value"),
     [
@@ -250,7 +245,7 @@ def pause(mine, scope, value="", **given):
 )
 def test_what_is_paused_is_held_until_the_pause_expires(house, nexthink, scope, value):
     mine = house()
-    pause(mine, scope, value, expires_at=mine.clock() + timedelta(minutes=10))
+    mine.pause(scope, value, expires_at=mine.clock() + timedelta(minutes=10))
     run = mine.ask(engine_choice=EngineChoice.WHERE_FOUND)
     mine.work()
     assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.PAUSED)
@@ -296,7 +291,7 @@ def test_a_release_over_a_limit_lets_one_send_pass_and_not_the_next(house, nexth
 def test_a_pause_that_was_lifted_meanwhile_holds_nothing(house):
     """The pause is seen in one transaction and the run held in another; who lifts it comes in between."""
     mine = house()
-    pause(mine, PauseScope.MAPPING, "office")
+    mine.pause(PauseScope.MAPPING, "office")
     run = mine.ask()
     (claimed,) = mine.claim()
     calls, ruling = mine.ledger.read(sending.first_look, run=claimed, engine_names=())
@@ -310,7 +305,7 @@ def test_a_pause_that_was_lifted_meanwhile_holds_nothing(house):
 
 def test_a_run_that_is_held_again_after_a_part_was_sent_tells_that_too(house, nexthink):
     mine = house(PORTALS__MAIN__MAX_DEVICES_PER_CALL="1")
-    pause(mine, PauseScope.MAPPING, "office")
+    mine.pause(PauseScope.MAPPING, "office")
     run = mine.ask(devices=("WS-LAB-00001", "WS-LAB-00002"))
     mine.work()
     mine.operations.resume(PauseScope.MAPPING, "office", act=ACT)
@@ -320,3 +315,44 @@ def test_a_run_that_is_held_again_after_a_part_was_sent_tells_that_too(house, ne
     assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.PORTAL_PAUSED)
     assert mine.occasions(run) == ["held", "held"]
     assert "engine-" in mine.story(run).comments[1].owed.text
+
+
+# ── what the ticket is told of a wait ────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_that_is_held_again_for_another_reason_tells_that_too_and_each_reason_once(house):
+    mine = house()
+    limits = (limit(1),)
+    mine.ask(limits=limits)
+    mine.work()
+    mine.pause(PauseScope.MAPPING, "office")
+    held = WriteBack(outcome=RunState.HELD, label="waiting")
+    run = mine.ask(limits=limits, devices=("WS-LAB-00006",), after=(held,))
+    mine.work()
+    mine.operations.resume(PauseScope.MAPPING, "office", act=ACT)
+    mine.work()
+    assert (mine.state(run), reason(mine, run)) == (RunState.HELD, Reason.OVER_LIMIT)
+    mine.pause(PauseScope.MAPPING, "office")
+    mine.later(minutes=61)
+    mine.keeping.look()
+    mine.work()
+    assert reason(mine, run) is Reason.PAUSED
+    assert mine.occasions(run) == ["held", "after", "held"]
+    first, _, second = (comment.owed for comment in mine.story(run).comments)
+    assert "this is paused" in first.text
+    assert "a limit is reached" in second.text
+
+
+def test_a_release_of_what_the_ticket_was_told_to_wait_is_told_there(house, jira):
+    mine = house()
+    limits = (limit(1),)
+    mine.ask(limits=limits)
+    run = mine.ask(limits=limits, devices=("WS-LAB-00006",))
+    mine.work()
+    mine.operations.release(run, act=ACT)
+    mine.work()
+    assert mine.occasions(run) == ["held", "released", "answered"]
+    told = mine.story(run).comments[1].owed.text
+    assert "Released: it goes on now" in told
+    assert "ann" in told
+    assert "it cannot wait" in told

@@ -87,6 +87,17 @@ def test_a_pause_is_prolonged_and_never_shortened(house):
     assert len(mine.ledger.read(pausing.standing)) == 1
 
 
+def test_a_pause_that_is_prolonged_keeps_its_start_and_says_why_both_times(house):
+    mine = house()
+    first = mine.operations.pause(PauseScope.SOURCE, "jira", lasting=HOUR, act=ACT)
+    mine.later(minutes=30)
+    longer = mine.operations.pause(
+        PauseScope.SOURCE, "jira", lasting=2 * HOUR, act=Act(author="bob", reason="not mended yet")
+    )
+    assert (longer.at, longer.author) == (first.at, first.author)
+    assert longer.detail == f"{first.detail}; prolonged by bob: not mended yet"
+
+
 @pytest.mark.parametrize(
     ("scope", "value", "told"),
     [

@@ -153,7 +153,7 @@ def test_a_pause_holds_a_second_send_too(half, nexthink):
     mine, run = half()
     again(mine, run)
     everything = {"scope": PauseScope.EVERYTHING, "value": ""}
-    mine.ledger.write(pausing.pause, **everything, reason=Reason.BY_OPERATOR, author="operator")
+    mine.pause(**everything)
     mine.work()
     assert (mine.state(run), mine.story(run).run.reason) == (RunState.HELD, Reason.PAUSED)
     mine.ledger.write(pausing.lift, **everything, author="operator", why="over")

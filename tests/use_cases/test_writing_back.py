@@ -283,7 +283,7 @@ def test_a_run_that_waits_owes_its_change_once_and_then_the_one_of_its_end(house
     run = mine.ask(after=EVERY)
     everything = {"scope": PauseScope.EVERYTHING, "value": "", "author": "bo"}
     for _ in range(2):
-        mine.ledger.write(pausing.pause, **everything, reason=Reason.BY_OPERATOR)
+        mine.pause(PauseScope.EVERYTHING)
         mine.work()
         assert mine.state(run) is RunState.HELD
         mine.ledger.write(pausing.lift, **everything, why="over")
