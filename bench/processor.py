@@ -15,7 +15,7 @@ def seconds(root: int) -> float:
 
 
 def megabytes(root: int) -> float:
-    """Return the proportional set size of a process and its descendants: shared pages count by their share."""
+    """Return the proportional set size of a process and its descendants; what they share counts once."""
     kilobytes = 0
     for process in _family(root):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
