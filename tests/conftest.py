@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -28,6 +29,10 @@ from bridge.models import (
     SourceName,
     TicketRef,
 )
+
+# No test is one of speed: on a busy machine an example takes as long as it takes.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 class Clock:

@@ -21,9 +21,9 @@ WORKER = """
 import sys
 from datetime import datetime, timedelta, timezone
 from bridge.errors import LedgerUnavailable
-from bridge.ledger import Ledger, sending, sessions, working
-from bridge.ledger.connecting import open_database
+from bridge.ledger import Ledger, claiming, sending, sessions, working
 from bridge.ledger.claiming import Allowance
+from bridge.ledger.connecting import open_database
 from bridge.models import Device, DeviceUid, Part, PortalName, SessionId
 from bridge.policy import Verdict
 

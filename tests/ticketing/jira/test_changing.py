@@ -122,7 +122,7 @@ def test_refusals_are_told_together_and_one_that_may_pass_has_the_whole_tried_ag
 def test_a_group_is_refused_and_the_rest_is_made(cloud, run):
     requests, end = run(cloud, change(label="bridge", assign_group="Desk"), issue(), TAKEN)
     assert len(requests) == 2
-    assert end.detail == "Jira assigns issues to people, not to groups"
+    assert end.detail == "Jira assigns issues to people, not to groups; written all the same: label"
 
 
 def test_names_from_jira_cannot_steer_a_terminal(cloud, run):
