@@ -9,6 +9,7 @@ from bridge.ledger import pausing, sending, working
 from bridge.ledger.people import Act
 from bridge.ledger.tables import runs
 from bridge.models import (
+    CallState,
     CommentState,
     EngineChoice,
     Layer,
@@ -174,6 +175,27 @@ def test_l1_what_may_have_been_sent_does_not_give_back(house, nexthink):
     other = mine.ask(limits=limits, devices=("WS-LAB-00006",))
     mine.work()
     assert mine.state(other) is RunState.HELD
+
+
+def test_l1_a_lost_request_counts_on_when_the_one_after_it_was_not_sent(house, nexthink):
+    mine = house(PORTALS__MAIN__PROXY_503_NOT_SENT="on")
+    limits = (limit(1), limit(1, LimitKind.COOLDOWN, DAY))
+    nexthink.fault("reset_after_read", path=RUN, times=1)
+    lost = mine.ask(limits=limits)
+    mine.work()
+    mine.operations.resolve(lost, ran=False, send_again=True, attempt=1, act=ACT)
+    mine.later(minutes=5)
+    nexthink.fault("status", status=503, path=RUN, times=1)
+    mine.work()
+    assert [state for _, _, state in mine.calls(lost)] == [
+        CallState.UNKNOWN,
+        CallState.NOT_SENT,
+        CallState.PLANNED,
+    ]
+    same_mapping = mine.ask(limits=limits, devices=("WS-LAB-00006",))
+    same_device = mine.ask(limits=limits[1:])
+    mine.work()
+    assert mine.state(same_mapping) is mine.state(same_device) is RunState.HELD
 
 
 def test_l1_a_held_run_becomes_too_old_and_is_told(house):

@@ -159,6 +159,64 @@ def test_a_run_that_waits_is_held_against_the_rules_of_this_moment(house, nexthi
     assert sent(nexthink) == []
 
 
+SHADOW = ("mode: live", "mode: shadow", "is not live any more")
+FENCED = ("WS-VIP-", "WS-ABC-", "never for devices that match")
+
+
+@pytest.fixture
+def missed(house, nexthink):
+    """An answered run of a shipped mapping that one of its two Engines missed."""
+    mine = house()
+    nexthink.answer(engine="engine-emea-2", code="not_connected", times=1)
+    run = mine.ask(
+        mapping=MappingId("office-repair-when-approved"),
+        devices=("WS-ABC-34567",),
+        engine_choice=EngineChoice.WHERE_FOUND,
+    )
+    mine.work()
+    assert mine.state(run) is RunState.ANSWERED
+    return mine, run
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [SHADOW, FENCED])
+def test_nobody_sends_again_what_the_rules_of_this_moment_forbid(missed, nexthink, before, after, said):
+    mine, run = missed
+    mine.mapping_set = replace(loaded(lambda text: text.replace(before, after)), hash="1" * 64)
+    with pytest.raises(NotPossible, match=f"the rules do not allow it any more: .*{said}"):
+        mine.operations.send_again(run, attempt=1, act=ACT)
+    assert mine.calls(run) == [(1, 1, CallState.ANSWERED)]
+    assert mine.occasions(run) == ["answered"]
+    mine.mapping_set = replace(loaded(lambda text: text), hash="1" * 64)
+    mine.operations.send_again(run, attempt=1, act=ACT)
+    mine.work()
+    assert sent(nexthink) == [f"{run}-1-1", f"{run}-1-2"]
+
+
+def test_nobody_replays_what_the_rules_of_this_moment_forbid(missed, nexthink):
+    mine, run = missed
+    before, after, said = SHADOW
+    mine.mapping_set = replace(loaded(lambda text: text.replace(before, after)), hash="1" * 64)
+    with pytest.raises(NotPossible, match=f"the rules do not allow it any more: .*{said}"):
+        mine.operations.replay(run, act=ACT)
+    assert [line.event for line in mine.story(run).history][-1] != "replayed"
+    mine.mapping_set = replace(loaded(lambda text: text), hash="1" * 64)
+    again = mine.operations.replay(run, act=ACT)
+    mine.work()
+    assert sent(nexthink) == [f"{run}-1-1", f"{again}-1-1"]
+
+
+def test_a_replay_is_held_against_the_fence_of_this_moment_when_its_devices_are_known(missed, nexthink):
+    mine, run = missed
+    before, after, said = FENCED
+    mine.mapping_set = replace(loaded(lambda text: text.replace(before, after)), hash="1" * 64)
+    again = mine.operations.replay(run, act=ACT)
+    mine.work()
+    story = mine.story(again).run
+    assert (story.state, story.reason) == (RunState.REFUSED, Reason.WITHDRAWN)
+    assert said in story.detail
+    assert sent(nexthink) == [f"{run}-1-1"]
+
+
 def test_l1_a_limit_that_is_set_while_a_run_waits_holds_for_it(house, nexthink):
     mine = house()
     shipped = {
