@@ -329,7 +329,8 @@ def served(environment: Callable[..., dict[str, str]], tmp_path_factory: Any) ->
         )
     running = Served(port, Ledger(engine, clock=utc_now), log)
     try:
-        running.soon(lambda: running.ask("GET", "/readyz")[0] == 200)
+        # Either of the two processes takes a probe; what one takes in that is not ready waits for a worker.
+        running.soon(lambda: all(running.ask("GET", "/readyz")[0] == 200 for _ in range(12)))
         yield running
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
