@@ -6,7 +6,7 @@ It must not compare the clocks of two hosts: an observer times a beat that stand
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
@@ -82,7 +82,11 @@ def hold_everything(tx: Tx) -> int:
     held = _intact(
         tx,
         is_in(runs.c.state, *UNENDED),
-        runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)),
+        # What is held already must not be freed by time or by its ticket either; a person frees these two.
+        or_(
+            runs.c.state.in_((RunState.QUEUED, RunState.CLAIMED, RunState.SENDING)),
+            (runs.c.state == RunState.HELD) & runs.c.reason.not_in((Reason.LOOP, Reason.RESTORED)),
+        ),
     )
     for run in held:
         tx.connection.execute(

@@ -378,3 +378,18 @@ def test_a_release_of_what_the_ticket_was_told_to_wait_is_told_there(house, jira
     assert "Released: it goes on now" in told
     assert "ann" in told
     assert "it cannot wait" in told
+
+
+def test_w7_time_frees_no_run_that_waited_when_the_ledger_was_restored(house, nexthink):
+    mine = house()
+    one = Limit(kind=LimitKind.PER_HOUR, layer=Layer.MAPPING, most=1, window=timedelta(hours=1))
+    asked = (mine.ask(limits=(one,)), mine.ask(limits=(one,)))
+    mine.work()
+    held = next(run for run in asked if mine.state(run) is RunState.HELD)
+    mine.operations.declare_restored()
+    mine.later(minutes=61)
+    for looked in mine.keeping.look():
+        looked.result()
+    mine.work()
+    assert (mine.state(held), mine.story(held).run.reason) == (RunState.HELD, Reason.RESTORED)
+    assert len(nexthink.calls()["calls"]) == 1
