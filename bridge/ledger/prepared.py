@@ -18,12 +18,12 @@ Statement: TypeAlias = Executable | Mapping[str, Executable]
 Row: TypeAlias = dict[str, Any]
 _Processor: TypeAlias = Callable[[Any], Any] | None
 
-_INSERTS: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERTS: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def on_each(build: Callable[[Any], Executable]) -> dict[str, Executable]:
     """Build a statement for each database out of its own `insert`, which knows ON CONFLICT."""
-    return {name: build(insert) for name, insert in _INSERTS.items()}
+    return {name: build(insert) for name, insert in INSERTS.items()}
 
 
 def locking(query: Any) -> dict[str, Executable]:

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.ledger import pseudonyms
-from bridge.ledger.prepared import Preparing, Row, Statement, on_each
+from bridge.ledger.prepared import INSERTS, Preparing, Row, Statement, on_each
 from bridge.ledger.pseudonyms import WHY, Deed
 from bridge.ledger.tables import METADATA, audit, history, totals
 
@@ -101,7 +100,7 @@ class Tx:
 
     def insert(self, table: Any) -> Any:
         """Return an INSERT that knows ON CONFLICT on this database."""
-        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+        return INSERTS[self.connection.dialect.name](table)
 
     def note(
         self,
