@@ -59,6 +59,11 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session")
+def servicenow_secret() -> str:
+    return SERVICENOW_SECRET
+
+
+@pytest.fixture(scope="session")
 def environment() -> Callable[..., dict[str, str]]:
     """Make the environment of a web process with one Jira, one ServiceNow and one portal."""
 
