@@ -17,7 +17,7 @@ BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo run test bench chaos format docs packages lock clean
+.PHONY: help demo run test bench chaos fuzz format docs packages lock clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idlin
 chaos: $(VENV)/.dev ## Break a running bridge in every way, a minute each, and ask whether its promises held.
 	@$(BOUND) $(PYTHON) -m bench.chaos --seconds 60
 
+fuzz: $(VENV)/.fuzz ## Put bytes into everything that reads what others wrote, a minute for each target.
+	@$(BOUND) $(PYTHON) -m bench.fuzz --seconds 60
+
 format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
 	@$(BIN)/ruff format $(CODE)
@@ -81,6 +84,7 @@ lock: $(PYTHON) ## Choose versions anew within the ranges of pyproject.toml, and
 	@$(COMPILE) pyproject.toml --output-file requirements.txt
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) --group build --constraint requirements-dev.txt --output-file requirements-build.txt
+	@$(COMPILE) --group fuzz --constraint requirements-dev.txt --output-file requirements-fuzz.txt
 	@git --no-pager diff --stat -- 'requirements*.txt' || true
 
 clean: ## Remove what was installed and what tools cached; the ledger in data/ stays.
@@ -102,6 +106,11 @@ $(VENV)/.dev: requirements-dev.txt requirements-build.txt pyproject.toml | $(PYT
 	@$(INSTALL) --require-hashes -r requirements-dev.txt -r requirements-build.txt | grep --line-buffered -oE "^Collecting [^ ]+"; \
 	test $${PIPESTATUS[0]} -eq 0
 	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev
+	@$(INSTALL) --quiet --only-binary :all: --require-hashes -r requirements-fuzz.txt || \
+	{ echo 'There is no atheris for this machine: fuzz on Linux with Python 3.11 to 3.14.' >&2; exit 1; }
 	@touch $@
 
 # Some commands named python3.x only say that they are not installed, so each is asked for its version.

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.fuzz.mapping_files import A_PLACE, loaded_or_refused
 from bridge.errors import ConfigurationError
 from bridge.mapping.language import MappingSet
 
@@ -17,7 +18,6 @@ CATALOGUE = (ROOT / "mappings" / "actions.yaml").read_text()
 SHIPPED = [
     path.read_text() for path in sorted((ROOT / "mappings").glob("*.yaml")) if path.name != "actions.yaml"
 ]
-A_PLACE = re.compile(r"mappings/[\w.]+\.yaml:\d+:\d+: \S.*", re.DOTALL)
 Load = Callable[..., MappingSet]
 
 # What a hostile or careless hand puts where a value, a key or a line stood.
@@ -63,14 +63,7 @@ PIECES = st.sampled_from(
 
 def outcome(load_texts: Load, mapping: str, actions: str = CATALOGUE) -> None:
     """Load files, and see that every problem names its place."""
-    try:
-        load_texts(mapping, actions=actions)
-    except ConfigurationError as refused:
-        problems = refused.problems
-    else:
-        return
-    assert problems
-    assert [problem for problem in problems if not A_PLACE.fullmatch(str(problem))] == []
+    loaded_or_refused(lambda: load_texts(mapping, actions=actions))
 
 
 @st.composite
