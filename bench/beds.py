@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Table, bindparam, text
 
 from bench import contenders, load
 from bench.load import SECRET, Devices
+from bench.upstreams import ROOT
 from bridge.bootstrap import Bridge, open_bridge, open_ledger
 from bridge.ledger import Tx, claiming, sessions
 from bridge.ledger.claiming import Allowance
@@ -85,10 +86,10 @@ def bed(database: str, *, mappings: int = 0) -> Iterator[Bed]:
     """Open a bridge with the mappings of the bench and so many that no event of it wants."""
     with tempfile.TemporaryDirectory(prefix="bench-bed-") as folder:
         rules = Path(folder, "mappings")
-        shutil.copytree(contenders.ROOT / "bench" / "mappings", rules)
+        shutil.copytree(ROOT / "bench" / "mappings", rules)
         for start in range(0, mappings, 100):
             (rules / f"more-{start}.yaml").write_text(_unwanted(range(start, min(start + 100, mappings))))
-        environment = contenders.bridge_environment(9, 9, database or f"sqlite:///{folder}/ledger.sqlite3")
+        environment = contenders.bridge_environment(9, database or f"sqlite:///{folder}/ledger.sqlite3")
         settings = LiveSettings(environment | {"BRIDGE_MAPPINGS": str(rules)}, Path(folder, ".env"))
         # A SQLite file that is new gets its tables by itself; it is asked for all the same.
         open_ledger(settings.current(), migrating=True).stop()

@@ -7,24 +7,22 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 
 from bench.load import SECRET
+from bench.upstreams import ROOT, START_SECONDS, STOP_SECONDS, Upstream, free_port
 
-ROOT = Path(__file__).parents[1]
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
 # Both kinds of web process get the bridge's defaults.
 WEB_WORKERS, WEB_THREADS = 2, 16
 # Probes in a row, over new connections, after which every web process has answered one.
@@ -61,18 +59,6 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def upstream() -> Iterator[tuple[int, int]]:
-    """Run the constant answers; yield their port and process."""
-    command = [sys.executable, "-m", "bench.upstream"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline()), process.pid
-        finally:
-            process.terminate()
-
-
-@contextlib.contextmanager
 def postgresql() -> Iterator[Postgresql]:
     """Run a PostgreSQL server that keeps what it commits."""
     with tempfile.TemporaryDirectory(prefix="bench-pg-") as folder:
@@ -88,16 +74,22 @@ def postgresql() -> Iterator[Postgresql]:
 
 
 @contextlib.contextmanager
-def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Contender]:
-    """Start a contender with nothing in its memory, and stop it in good order."""
+def running(
+    name: Name, upstream: Upstream, server: Postgresql, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Contender]:
+    """Start a contender with nothing in its memory, and stop it in good order.
+
+    `settings` stand in for those of a bridge, by their names without BRIDGE_.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
-        port = _free_port()
+        port = free_port()
         if name is Name.HANDWRITTEN:
-            processes, took = _start_handwritten(stack, Path(folder), port, upstream_port)
+            processes, took = _start_handwritten(stack, Path(folder), port, upstream)
         else:
             sqlite = name is Name.SQLITE
             ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
-            processes, took = _start_bridge(stack, Path(folder), port, upstream_port, ledger)
+            environment = bridge_environment(port, ledger, upstream, settings)
+            processes, took = _start_bridge(stack, Path(folder), port, environment)
         try:
             started = tuple(process.pid for process in processes)
             yield Contender(port=port, processes=started, ready_seconds=took)
@@ -110,13 +102,13 @@ def running(name: Name, upstream_port: int, server: Postgresql) -> Iterator[Cont
 def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
     """Start what takes webhooks in and no more: the constant, or the bridge's web process."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
-        port = _free_port()
+        port = free_port()
         if name is Name.CONSTANT:
             process, took = _serve_flask(stack, Path(folder), port, "bench.constant:app", {})
         else:
             sqlite = name is Name.SQLITE
             ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
-            environment = bridge_environment(port, port, ledger)
+            environment = bridge_environment(port, ledger)
             _migrate(Path(folder), environment)
             began = time.monotonic()
             process = _serve_bridge(stack, Path(folder), environment)
@@ -126,14 +118,16 @@ def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
 
 
 def _start_handwritten(
-    stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int
+    stack: contextlib.ExitStack, folder: Path, port: int, upstream: Upstream
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
     environment = {
-        "UPSTREAM": f"http://127.0.0.1:{upstream_port}",
+        "UPSTREAM": upstream.address,
         "ACCOUNT": "svc.bridge@example.com",
         "PASSWORD": "made-up",
         "WEBHOOK_SECRET": SECRET,
     }
+    if upstream.certificate:
+        environment["REQUESTS_CA_BUNDLE"] = str(upstream.certificate)
     process, took = _serve_flask(stack, folder, port, "bench.handwritten.app:app", environment)
     return [process], took
 
@@ -151,9 +145,8 @@ def _serve_flask(
 
 
 def _start_bridge(
-    stack: contextlib.ExitStack, folder: Path, port: int, upstream_port: int, database: str
+    stack: contextlib.ExitStack, folder: Path, port: int, environment: dict[str, str]
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
-    environment = bridge_environment(port, upstream_port, database)
     _migrate(folder, environment)
     began = time.monotonic()
     web = _serve_bridge(stack, folder, environment)
@@ -182,9 +175,16 @@ def _serve_bridge(
     return stack.enter_context(_process(folder, "web", serve, environment))
 
 
-def bridge_environment(port: int, upstream_port: int, database: str) -> dict[str, str]:
-    address = f"http://127.0.0.1:{upstream_port}"
-    portal = {"BASE_URL": address, "USERNAME": "svc.bridge", "PASSWORD": "made-up"}
+def bridge_environment(
+    port: int,
+    database: str,
+    upstream: Upstream | None = None,
+    changed: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Return the settings of a bridge; without an upstream there is nothing where it would send."""
+    address = upstream.address if upstream else "http://127.0.0.1:9"
+    trusted = {"CA_FILE": str(upstream.certificate)} if upstream and upstream.certificate else {}
+    portal = trusted | {"BASE_URL": address, "USERNAME": "svc.bridge", "PASSWORD": "made-up"}
     settings = {
         "DATABASE_URL": database,
         "MAPPINGS": str(ROOT / "bench" / "mappings"),
@@ -201,9 +201,11 @@ def bridge_environment(port: int, upstream_port: int, database: str) -> dict[str
         "SOURCES__JIRA__SECRETS": json.dumps([SECRET]),
         "SOURCES__JIRA__USERNAME": "svc.bridge@example.com",
         "SOURCES__JIRA__TOKEN": "made-up",
+        **{f"SOURCES__JIRA__{name}": value for name, value in trusted.items()},
         **{f"PORTALS__PLAIN__{name}": value for name, value in portal.items()},
         **{f"PORTALS__ASKED__{name}": value for name, value in portal.items()},
         "PORTALS__ASKED__NXQL_URL": f"{address}/2/query",
+        **changed,
     }
     return {f"BRIDGE_{name}": value for name, value in settings.items()}
 
@@ -277,10 +279,3 @@ def _get(port: int, path: str) -> bytes | None:
             return content
     except OSError:
         return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

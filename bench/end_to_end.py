@@ -13,13 +13,15 @@ import statistics
 import sys
 import tempfile
 import time
-import urllib.request
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from bench import contenders, load, processor
 from bench.contenders import Contender, Name, Postgresql
 from bench.load import Devices
+from bench.upstreams import Manner, Upstream, upstream
 
 # Seconds after which events that have not become comments are called lost.
 LOST_SECONDS = 30.0
@@ -28,23 +30,12 @@ SETTLING_SECONDS = 0.3
 UPSTREAM_REQUESTS = 4_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """The constant answers, as the bench sees them."""
+class Way(StrEnum):
+    """How the upstream answers."""
 
-    port: int
-    process: int
-
-    def counts(self) -> dict[str, Any]:
-        """Return how many requests of each kind came, and when the last comment did (monotonic)."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/counts", timeout=5) as answer:
-            counts: dict[str, Any] = json.load(answer)
-            return counts
-
-    def reset(self) -> None:
-        """Count anew."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/reset", method="POST")
-        urllib.request.urlopen(request, timeout=5).close()
+    PLAIN = "at once"
+    TLS = "over TLS"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +44,7 @@ class Measurement:
 
     contender: Name
     devices: Devices
+    upstream: Way
     events_per_second: float
     accepted_per_second: float
     contender_ms: float
@@ -67,19 +59,28 @@ class Options:
     rounds: int
     events: int
     connections: int
+    tls: bool
+    late_ms: float
     json: bool
+
+    def ways(self) -> dict[Way, Manner]:
+        """Return each upstream that takes part."""
+        seconds = self.late_ms / 1_000
+        late = {Way.LATE: Manner(call_seconds=seconds, other_seconds=seconds)} if seconds else {}
+        return {Way.PLAIN: Manner()} | ({Way.TLS: Manner(tls=True)} if self.tls else {}) | late
 
 
 def main() -> None:
     """Measure as the command line asks, and print what came of it."""
     options = _options()
-    with contenders.upstream() as (port, process), contenders.postgresql() as server:
-        upstream = Upstream(port=port, process=process)
-        alone = _upstream_alone(upstream, options.connections)
+    with ExitStack() as stack:
+        server = stack.enter_context(contenders.postgresql())
+        upstreams = {way: stack.enter_context(upstream(manner)) for way, manner in options.ways().items()}
+        alone = _upstream_alone(upstreams[Way.PLAIN], options.connections)
         measured = [
             measurement
             for number in range(options.rounds)
-            for measurement in _round(number, upstream, server, options)
+            for measurement in _round(number, upstreams, server, options)
         ]
     report = _report(options, alone, measured)
     print(json.dumps(report, indent=2) if options.json else _table(report))
@@ -90,6 +91,8 @@ def _options() -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender is started")
     parser.add_argument("--events", type=int, default=400, help="webhooks for each measurement")
     parser.add_argument("--connections", type=int, default=24, help="kept connections that send them")
+    parser.add_argument("--tls", action="store_true", help="measure over TLS as well")
+    parser.add_argument("--late-ms", type=float, default=0.0, help="measure with answers so late as well")
     parser.add_argument("--json", action="store_true", help="print every measurement for programs")
     return Options(**vars(parser.parse_args()))
 
@@ -104,21 +107,25 @@ def _upstream_alone(upstream: Upstream, connections: int) -> float:
     return UPSTREAM_REQUESTS / (sent.accepted - sent.began)
 
 
-def _round(number: int, upstream: Upstream, server: Postgresql, options: Options) -> list[Measurement]:
+def _round(
+    number: int, upstreams: dict[Way, Upstream], server: Postgresql, options: Options
+) -> list[Measurement]:
     measured: list[Measurement] = []
     for name in contenders.WHOLE_WAY:
-        with contenders.running(name, upstream.port, server) as contender:
-            database = server.process if name is Name.POSTGRESQL else None
-            for devices in Devices:
-                # Before it counts, every process has loaded what it needs and every connection is made.
-                _load(upstream, contender, devices, max(20, options.events // 10), options.connections)
-                measured.append(_measure(upstream, name, contender, database, devices, options))
-                _progress(number, measured[-1])
+        for way, answering in upstreams.items():
+            with contenders.running(name, answering, server) as contender:
+                database = server.process if name is Name.POSTGRESQL else None
+                for devices in Devices:
+                    # Before it counts, every process has loaded what it needs and every connection is made.
+                    _load(answering, contender, devices, max(20, options.events // 10), options.connections)
+                    measured.append(_measure(answering, way, name, contender, database, devices, options))
+                    _progress(number, measured[-1])
     return measured
 
 
 def _measure(
     upstream: Upstream,
+    way: Way,
     name: Name,
     contender: Contender,
     database: int | None,
@@ -142,6 +149,7 @@ def _measure(
     return Measurement(
         contender=name,
         devices=devices,
+        upstream=way,
         events_per_second=options.events / (last_comment_at - sent.began),
         accepted_per_second=options.events / (sent.accepted - sent.began),
         contender_ms=mine,
@@ -171,7 +179,7 @@ def _load(
 
 def _progress(number: int, measured: Measurement) -> None:
     print(
-        f"round {number + 1}: {measured.contender}, by {measured.devices}: "
+        f"round {number + 1}: {measured.contender}, by {measured.devices}, {measured.upstream}: "
         f"{measured.events_per_second:.0f} events/s, {measured.contender_ms:.1f} ms",
         file=sys.stderr,
         flush=True,
@@ -179,7 +187,12 @@ def _progress(number: int, measured: Measurement) -> None:
 
 
 def _report(options: Options, upstream_alone: float, measured: list[Measurement]) -> dict[str, Any]:
-    rows = [_median(measured, name, devices) for devices in Devices for name in contenders.WHOLE_WAY]
+    rows = [
+        _median(measured, name, devices, way)
+        for way in options.ways()
+        for devices in Devices
+        for name in contenders.WHOLE_WAY
+    ]
     return {
         "machine": {"processors": os.cpu_count(), "sync_ms": round(_sync_ms(), 2)},
         "rounds": options.rounds,
@@ -191,23 +204,31 @@ def _report(options: Options, upstream_alone: float, measured: list[Measurement]
     }
 
 
-def _median(measured: list[Measurement], name: Name, devices: Devices) -> dict[str, Any]:
-    """Return one contender's medians, and its ratios to the handwritten version."""
+def _median(measured: list[Measurement], name: Name, devices: Devices, way: Way) -> dict[str, Any]:
+    """Return one contender's medians, its ratios to the handwritten version, and what its upstream adds."""
 
-    def median(of: Name, figure: str) -> float:
-        mine = [each for each in measured if (each.contender, each.devices) == (of, devices)]
+    def median(of: Name, figure: str, over: Way = way) -> float:
+        mine = [
+            each for each in measured if (each.contender, each.devices, each.upstream) == (of, devices, over)
+        ]
         return float(statistics.median(getattr(each, figure) for each in mine))
 
-    figures = [figure for figure in Measurement.__slots__ if figure not in {"contender", "devices"}]
-    own_ms = median(name, "contender_ms") + median(name, "database_ms")
+    def own(over: Way) -> float:
+        return median(name, "contender_ms", over) + median(name, "database_ms", over)
+
+    figures = [
+        figure for figure in Measurement.__slots__ if figure not in {"contender", "devices", "upstream"}
+    ]
     return {
         "contender": name,
         "devices": devices,
+        "upstream": way,
         **{figure: round(median(name, figure), 2) for figure in figures},
         "events_ratio": round(
             median(name, "events_per_second") / median(Name.HANDWRITTEN, "events_per_second"), 2
         ),
-        "processor_ratio": round(own_ms / median(Name.HANDWRITTEN, "contender_ms"), 2),
+        "processor_ratio": round(own(way) / median(Name.HANDWRITTEN, "contender_ms"), 2),
+        "more_ms": round(own(way) - own(Way.PLAIN), 2),
     }
 
 
@@ -235,14 +256,17 @@ def _table(report: dict[str, Any]) -> str:
         f"the upstream alone: {report['upstream_alone_per_second']} requests/s",
         "",
         (
-            f"{'':<20} {'devices':<8} {'events/s':>9} {'ratio':>6} | ms of processor time an event: "
-            f"{'contender':>9} {'database':>9} {'ratio':>6} {'upstream':>9} {'client':>7}"
+            f"{'':<20} {'devices':<8} {'upstream':<8} {'events/s':>9} {'ratio':>6} | "
+            "ms of processor time an event: "
+            f"{'contender':>9} {'database':>9} {'ratio':>6} {'more':>6} {'upstream':>9} {'client':>7}"
         ),
     ]
     lines += [
-        f"{row['contender']:<20} by {row['devices']:<5} {row['events_per_second']:>9.0f} "
-        f"{row['events_ratio']:>6.2f} | {'':<31}{row['contender_ms']:>9.2f} {row['database_ms']:>9.2f} "
-        f"{row['processor_ratio']:>6.2f} {row['upstream_ms']:>9.2f} {row['client_ms']:>7.2f}"
+        f"{row['contender']:<20} by {row['devices']:<5} {row['upstream']:<8} "
+        f"{row['events_per_second']:>9.0f} {row['events_ratio']:>6.2f} | {'':<31}"
+        f"{row['contender_ms']:>9.2f} {row['database_ms']:>9.2f} "
+        f"{row['processor_ratio']:>6.2f} {row['more_ms']:>6.2f} {row['upstream_ms']:>9.2f} "
+        f"{row['client_ms']:>7.2f}"
         for row in report["medians"]
     ]
     return "\n".join(lines)

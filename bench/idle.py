@@ -7,6 +7,7 @@ import time
 
 from bench import contenders, processor
 from bench.contenders import Contender, Name
+from bench.upstreams import upstream
 
 # What a start leaves behind, such as memory that is given back, is over by then.
 SETTLING_SECONDS = 5.0
@@ -16,9 +17,9 @@ LISTENING_SECONDS = 30.0
 def main() -> None:
     """Measure the bridge on either database, and print what came of it."""
     print(f"{'':<22} {'ready after':>11} {'of a core':>10} {'memory':>8}")
-    with contenders.upstream() as (port, _), contenders.postgresql() as server:
+    with upstream() as constants, contenders.postgresql() as server:
         for name in (Name.SQLITE, Name.POSTGRESQL):
-            with contenders.running(name, port, server) as bridge:
+            with contenders.running(name, constants, server) as bridge:
                 time.sleep(SETTLING_SECONDS)
                 before = _used(bridge)
                 time.sleep(LISTENING_SECONDS)

@@ -1,11 +1,14 @@
-"""Nexthink, its Engines and a Jira that answer constants at once, so that others are what is measured.
+"""Nexthink, its Engines and a Jira that answer constants, at once or late: others are what is measured.
 
 It must not check a request nor keep more than counts; the sandbox is what checks.
 """
 
+import argparse
 import asyncio
 import json
 import re
+import resource
+import ssl
 import time
 from collections import Counter
 from typing import Final
@@ -20,11 +23,14 @@ DEVICE_UID: Final = "0d000000000000000000000000000001"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
+# What the first line of a call holds.
+CALL: Final = b"/api/remoteaction/v2/run "
+
 # What each kind of request is answered; a request is of the first kind whose words stand in its first line.
-_KINDS: Final[tuple[tuple[bytes, str, int, object], ...]] = (
+KINDS: Final[tuple[tuple[bytes, str, int, object], ...]] = (
     (b"/comment ", "comments", 201, {"id": "10001", "jsdPublic": False}),
     (
-        b"/api/remoteaction/v2/run ",
+        CALL,
         "calls",
         200,
         [{"databaseUid": engine["uid"], "code": "ok", "message": ""} for engine in ENGINES],
@@ -59,32 +65,40 @@ def _response(status: int, content: object) -> bytes:
     return head.encode() + body
 
 
-_ANSWERS: Final = tuple((words, kind, _response(status, content)) for words, kind, status, content in _KINDS)
+_ANSWERS: Final = tuple((words, kind, _response(status, content)) for words, kind, status, content in KINDS)
 _NOT_FOUND: Final = _response(404, {})
 
 
 class _Counts:
-    """How many requests of each kind came, and when the last comment was answered."""
+    """How many requests of each kind came and when the last did, and how many wait for their answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, call_seconds: float, other_seconds: float) -> None:
         self.kinds: Counter[str] = Counter()
+        self.open = 0
+        self.last_call_at = 0.0
         self.last_comment_at = 0.0
+        self._call_seconds = call_seconds
+        self._other_seconds = other_seconds
 
-    def answer(self, first_line: bytes) -> bytes:
-        """Count a request and return its answer; `GET /counts` tells, `POST /reset` begins anew."""
+    def answer(self, first_line: bytes) -> tuple[bytes, float]:
+        """Count a request; return its answer, and after how many seconds to give it.
+
+        `GET /counts` tells, `POST /reset` begins anew.
+        """
         for words, kind, response in _ANSWERS:
             if words in first_line:
                 self.kinds[kind] += 1
                 if kind == "comments":
                     self.last_comment_at = time.monotonic()
-                return response
+                return response, self._call_seconds if kind == "calls" else self._other_seconds
         if first_line.startswith(b"GET /counts "):
-            return _response(200, {**self.kinds, "last_comment_at": self.last_comment_at})
+            times = {"last_comment_at": self.last_comment_at, "last_call_at": self.last_call_at}
+            return _response(200, {**self.kinds, "open": self.open, **times}), 0.0
         if first_line.startswith(b"POST /reset "):
             self.kinds.clear()
-            return _response(200, {})
+            return _response(200, {}), 0.0
         self.kinds["other"] += 1
-        return _NOT_FOUND
+        return _NOT_FOUND, 0.0
 
 
 class _Connection(asyncio.Protocol):
@@ -100,7 +114,8 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
+        if not self._buffer and CALL in data:
+            self._counts.last_call_at = time.monotonic()
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end]
@@ -109,18 +124,49 @@ class _Connection(asyncio.Protocol):
             if len(self._buffer) < whole:
                 return
             self._buffer = self._buffer[whole:]
-            self._transport.write(self._counts.answer(head[: head.find(b"\r\n")]))
-            if _CLOSES.search(head):
-                self._transport.close()
-                return
+            response, seconds = self._counts.answer(head[: head.find(b"\r\n")])
+            closes = _CLOSES.search(head) is not None
+            if seconds:
+                self._counts.open += 1
+                asyncio.get_running_loop().call_later(seconds, self._answer_late, response, closes)
+            else:
+                self._answer(response, closes)
+
+    def _answer_late(self, response: bytes, closes: bool) -> None:
+        self._counts.open -= 1
+        self._answer(response, closes)
+
+    def _answer(self, response: bytes, closes: bool) -> None:
+        assert self._transport is not None
+        self._transport.write(response)
+        if closes:
+            self._transport.close()
 
 
-async def _serve() -> None:
-    counts = _Counts()
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(counts), "127.0.0.1", 0)
+async def _serve(counts: _Counts, tls: ssl.SSLContext | None) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(counts), "127.0.0.1", 0, ssl=tls, backlog=4_096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
+def main() -> None:
+    """Serve as the command line asks, after the port was printed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.upstream", description=__doc__)
+    parser.add_argument("--call-seconds", type=float, default=0.0, help="how late calls are answered")
+    parser.add_argument("--other-seconds", type=float, default=0.0, help="how late everything else is")
+    parser.add_argument("--certificate", help="the certificate to serve TLS with (PEM)")
+    parser.add_argument("--key", help="its key (PEM)")
+    given = parser.parse_args()
+    tls = None
+    if given.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(given.certificate, given.key)
+    # Thousands of calls are as many open files.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(_serve(_Counts(given.call_seconds, given.other_seconds), tls))
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    main()

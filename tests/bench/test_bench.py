@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contenders import TAKING_IN, WHOLE_WAY
+from bench.contenders import TAKING_IN, WHOLE_WAY, Name
 from bench.load import Devices
 
 ROOT = Path(__file__).parents[2]
@@ -46,3 +46,14 @@ def test_growth_is_measured_on_ledgers_that_were_filled() -> None:
     assert ran.returncode == 0, ran.stderr[-4_000:]
     assert ran.stdout.count("with 50 ended") == 4
     assert ran.stdout.count("with 50 waiting") == 4
+
+
+@pytest.mark.journey
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_calls_over_tls_are_under_way_together() -> None:
+    # The bench itself refuses a load of which not all calls were open at once.
+    options = ["--calls", "20", "--seconds", "4", "--probes", "1"]
+    command = [sys.executable, "-m", "bench.in_flight", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert ran.returncode == 0, ran.stderr[-4_000:]
+    assert all(ran.stdout.count(f"\n{name} ") == 1 for name in (Name.SQLITE, Name.POSTGRESQL))
