@@ -48,7 +48,7 @@ test: $(VENV)/.dev packages ## Run every check: format, lint, types, import cont
 	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
 bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idling, and growth.
-	@$(PYTHON) -m bench.end_to_end --tls --late-ms 50
+	@$(PYTHON) -m bench.end_to_end --tls --late-ms 50 --node-red
 	@$(PYTHON) -m bench.accepting
 	@$(PYTHON) -m bench.in_flight
 	@$(PYTHON) -m bench.idle

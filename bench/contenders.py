@@ -1,4 +1,4 @@
-"""Starts and stops what is compared: the bridge on either database, and the handwritten version.
+"""Starts and stops what is compared: the bridge on either database, and what keeps nothing.
 
 It must not measure; each contender is real processes, as its documentation starts them.
 """
@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 import psycopg
 
+from bench import node_red
 from bench.load import SECRET
 from bench.upstreams import ROOT, START_SECONDS, STOP_SECONDS, Upstream, free_port
 
@@ -32,6 +33,7 @@ PROBES = 10
 class Name(StrEnum):
     CONSTANT = "a constant"
     HANDWRITTEN = "handwritten"
+    NODE_RED = "Node-RED"
     SQLITE = "bridge, SQLite"
     POSTGRESQL = "bridge, PostgreSQL"
 
@@ -75,7 +77,10 @@ def postgresql() -> Iterator[Postgresql]:
 
 @contextlib.contextmanager
 def running(
-    name: Name, upstream: Upstream, server: Postgresql, settings: Mapping[str, str] = MappingProxyType({})
+    name: Name,
+    upstream: Upstream,
+    server: Postgresql | None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Contender]:
     """Start a contender with nothing in its memory, and stop it in good order.
 
@@ -85,6 +90,8 @@ def running(
         port = free_port()
         if name is Name.HANDWRITTEN:
             processes, took = _start_handwritten(stack, Path(folder), port, upstream)
+        elif name is Name.NODE_RED:
+            processes, took = _start_node_red(stack, Path(folder), port, upstream)
         else:
             sqlite = name is Name.SQLITE
             ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
@@ -120,16 +127,31 @@ def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
 def _start_handwritten(
     stack: contextlib.ExitStack, folder: Path, port: int, upstream: Upstream
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
-    environment = {
+    environment = _small_environment(upstream, trusted_by="REQUESTS_CA_BUNDLE")
+    process, took = _serve_flask(stack, folder, port, "bench.handwritten.app:app", environment)
+    return [process], took
+
+
+def _start_node_red(
+    stack: contextlib.ExitStack, folder: Path, port: int, upstream: Upstream
+) -> tuple[list[subprocess.Popen[bytes]], float]:
+    command = node_red.command(folder)
+    environment = _small_environment(upstream, trusted_by="NODE_EXTRA_CA_CERTS") | {"PORT": str(port)}
+    began = time.monotonic()
+    process = stack.enter_context(_process(folder, "node-red", command, environment))
+    _wait(folder, process, lambda: _get(port, "/livez") is not None)
+    return [process], time.monotonic() - began
+
+
+def _small_environment(upstream: Upstream, *, trusted_by: str) -> dict[str, str]:
+    """Return what a contender that keeps nothing is told; certificates are named by a variable of its own."""
+    trusted = {trusted_by: str(upstream.certificate)} if upstream.certificate else {}
+    return trusted | {
         "UPSTREAM": upstream.address,
         "ACCOUNT": "svc.bridge@example.com",
         "PASSWORD": "made-up",
         "WEBHOOK_SECRET": SECRET,
     }
-    if upstream.certificate:
-        environment["REQUESTS_CA_BUNDLE"] = str(upstream.certificate)
-    process, took = _serve_flask(stack, folder, port, "bench.handwritten.app:app", environment)
-    return [process], took
 
 
 def _serve_flask(
@@ -242,8 +264,9 @@ def _process(
 
 
 @contextlib.contextmanager
-def database(server: Postgresql) -> Iterator[str]:
+def database(server: Postgresql | None) -> Iterator[str]:
     """Make an empty database and drop it at the end; yield its address."""
+    assert server is not None
     name = f"bench_{time.monotonic_ns()}"
     with psycopg.connect(server.address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from bench import contenders, load, processor
+from bench import contenders, load, node_red, processor
 from bench.contenders import Contender, Name, Postgresql
 from bench.load import Devices
 from bench.upstreams import Manner, Upstream, upstream
@@ -61,6 +61,7 @@ class Options:
     connections: int
     tls: bool
     late_ms: float
+    node_red: bool
     json: bool
 
     def ways(self) -> dict[Way, Manner]:
@@ -73,6 +74,11 @@ class Options:
 def main() -> None:
     """Measure as the command line asks, and print what came of it."""
     options = _options()
+    taking_part = list(contenders.WHOLE_WAY)
+    if options.node_red and (missing := node_red.missing()):
+        print(f"Node-RED is not measured: {missing}", file=sys.stderr)
+    elif options.node_red:
+        taking_part.insert(1, Name.NODE_RED)
     with ExitStack() as stack:
         server = stack.enter_context(contenders.postgresql())
         upstreams = {way: stack.enter_context(upstream(manner)) for way, manner in options.ways().items()}
@@ -80,9 +86,9 @@ def main() -> None:
         measured = [
             measurement
             for number in range(options.rounds)
-            for measurement in _round(number, upstreams, server, options)
+            for measurement in _round(number, taking_part, upstreams, server, options)
         ]
-    report = _report(options, alone, measured)
+    report = _report(options, taking_part, alone, measured)
     print(json.dumps(report, indent=2) if options.json else _table(report))
 
 
@@ -93,6 +99,7 @@ def _options() -> Options:
     parser.add_argument("--connections", type=int, default=24, help="kept connections that send them")
     parser.add_argument("--tls", action="store_true", help="measure over TLS as well")
     parser.add_argument("--late-ms", type=float, default=0.0, help="measure with answers so late as well")
+    parser.add_argument("--node-red", action="store_true", help="measure Node-RED as well, installed by npm")
     parser.add_argument("--json", action="store_true", help="print every measurement for programs")
     return Options(**vars(parser.parse_args()))
 
@@ -108,16 +115,20 @@ def _upstream_alone(upstream: Upstream, connections: int) -> float:
 
 
 def _round(
-    number: int, upstreams: dict[Way, Upstream], server: Postgresql, options: Options
+    number: int,
+    taking_part: list[Name],
+    upstreams: dict[Way, Upstream],
+    server: Postgresql,
+    options: Options,
 ) -> list[Measurement]:
     measured: list[Measurement] = []
-    for name in contenders.WHOLE_WAY:
+    for name in taking_part:
         for way, answering in upstreams.items():
             with contenders.running(name, answering, server) as contender:
                 database = server.process if name is Name.POSTGRESQL else None
                 for devices in Devices:
                     # Before it counts, every process has loaded what it needs and every connection is made.
-                    _load(answering, contender, devices, max(20, options.events // 10), options.connections)
+                    carry(answering, contender, devices, max(20, options.events // 10), options.connections)
                     measured.append(_measure(answering, way, name, contender, database, devices, options))
                     _progress(number, measured[-1])
     return measured
@@ -141,7 +152,7 @@ def _measure(
         )
 
     before = used()
-    sent, last_comment_at = _load(upstream, contender, devices, options.events, options.connections)
+    sent, last_comment_at = carry(upstream, contender, devices, options.events, options.connections)
     time.sleep(SETTLING_SECONDS)
     mine, databases, upstreams, clients = (
         1_000 * (after - start) / options.events for after, start in zip(used(), before, strict=True)
@@ -160,10 +171,13 @@ def _measure(
     )
 
 
-def _load(
+def carry(
     upstream: Upstream, contender: Contender, devices: Devices, count: int, connections: int
 ) -> tuple[load.Sent, float]:
-    """Send so many events and wait for their comments; return when the last one came."""
+    """Send so many events and wait for their comments; return when the last one came (monotonic).
+
+    Raises RuntimeError where one is lost, or made two calls or comments.
+    """
     # Numbers never repeat: what is an event for the bridge must be an issue of its own.
     requests = load.webhooks(devices, count, first=time.time_ns() // 1_000_000)
     upstream.reset()
@@ -186,12 +200,14 @@ def _progress(number: int, measured: Measurement) -> None:
     )
 
 
-def _report(options: Options, upstream_alone: float, measured: list[Measurement]) -> dict[str, Any]:
+def _report(
+    options: Options, taking_part: list[Name], upstream_alone: float, measured: list[Measurement]
+) -> dict[str, Any]:
     rows = [
         _median(measured, name, devices, way)
         for way in options.ways()
         for devices in Devices
-        for name in contenders.WHOLE_WAY
+        for name in taking_part
     ]
     return {
         "machine": {"processors": os.cpu_count(), "sync_ms": round(_sync_ms(), 2)},

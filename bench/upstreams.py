@@ -23,7 +23,7 @@ from typing import Any, Final, TextIO
 from bench.upstream import KINDS
 
 ROOT: Final = Path(__file__).parents[1]
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.contenders import TAKING_IN, WHOLE_WAY, Name
+from bench import node_red
+from bench.contenders import TAKING_IN, WHOLE_WAY, Name, running
+from bench.end_to_end import carry
 from bench.load import Devices
+from bench.upstreams import upstream
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +60,14 @@ def test_calls_over_tls_are_under_way_together() -> None:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
     assert ran.returncode == 0, ran.stderr[-4_000:]
     assert all(ran.stdout.count(f"\n{name} ") == 1 for name in (Name.SQLITE, Name.POSTGRESQL))
+
+
+@pytest.mark.journey
+def test_node_red_takes_every_event_to_its_comment() -> None:
+    if missing := node_red.missing():
+        pytest.skip(f"Node-RED cannot be measured: {missing}")
+    with upstream() as constants, running(Name.NODE_RED, constants, None) as contender:
+        for devices in Devices:
+            # This refuses a load of which an event was lost or carried out twice.
+            carry(constants, contender, devices, 20, 4)
+            assert constants.counts().get("queries", 0) == (40 if devices is Devices.NAME else 0)
