@@ -6,7 +6,7 @@ It must not read or write a row of the ledger.
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bridge.errors import ConfigurationError, LedgerUnavailable
@@ -18,6 +18,15 @@ SQLITE_WAIT_SECONDS = 5.0
 # closed around a single read, which costs the server many times as much as the read; so that waits instead.
 CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
+# A server that is gone without a word, behind a cut cable or with its host, is given up after ten seconds or
+# so: the system's own rules would let a writer, and all that wait for it, hang for a quarter of an hour.
+PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 def open_database(url: str) -> Engine:
@@ -80,6 +89,7 @@ def _open_postgresql(url: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        connect_args=patience(make_url(url)),
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
@@ -100,6 +110,11 @@ def _open_postgresql(url: str) -> Engine:
         connection.commit()
 
     return engine
+
+
+def patience(url: URL) -> dict[str, int]:
+    """Return how long a PostgreSQL server that is silent is waited for, but for what its address sets."""
+    return {name: value for name, value in PATIENCE.items() if name not in url.query}
 
 
 def place_of(connection: Connection) -> str:

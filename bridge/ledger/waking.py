@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.ledger import Tx
+from bridge.ledger.connecting import patience
 
 CHANNEL = "bridge_work"
 _NOTIFY: Final = text(f"NOTIFY {CHANNEL}")
@@ -91,8 +92,9 @@ class Waker:
     def _wait_postgresql(self, seconds: float) -> None:
         try:
             if self._listener is None:
-                address = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-                self._listener = self._driver.connect(address, autocommit=True, connect_timeout=5)
+                url = self._engine.url
+                address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+                self._listener = self._driver.connect(address, autocommit=True, **patience(url))
                 self._listener.execute(f"LISTEN {CHANNEL}")
                 return
             self._pause(seconds, self._listener)

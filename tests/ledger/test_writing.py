@@ -73,6 +73,17 @@ def test_w6_postgresql_is_set_to_keep_what_it_committed(postgresql):
     engine.dispose()
 
 
+def test_a_postgresql_server_that_is_gone_without_a_word_is_not_waited_for_long(postgresql):
+    engine = connecting.open_database(f"{postgresql}&tcp_user_timeout=3000")
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        taken = driver.info.get_parameters()
+    engine.dispose()
+    wanted = {**connecting.PATIENCE, "tcp_user_timeout": 3_000}
+    assert {name: taken[name] for name in wanted} == {name: str(value) for name, value in wanted.items()}
+
+
 def set_fsync(server, value):
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET fsync = {value}")
