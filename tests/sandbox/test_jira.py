@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from bridge.sandbox import credentials as known
 from bridge.sandbox.client import SandboxError, wait_for
+from bridge.sandbox.jira.site import BRIDGE_CLOUD, JiraSite, StoredComment
 from bridge.sandbox.scenario import jira_fields
 
 CLOUD = {"Authorization": known.basic(known.JIRA_CLOUD_USERNAME, known.JIRA_CLOUD_TOKEN)}
@@ -61,6 +63,26 @@ def api(request_, jira, issue):
 
 
 # ── comments ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_comment_that_comes_while_its_issue_is_deleted_goes_with_it():
+    site = JiraSite()
+    fields = jira_fields(devices=(), status="Open", summary="A summary", labels=())
+    found = site.put_issue("SUP-101", fields, service_desk=True, open_=True)
+    site.delete_issue("SUP-101")
+    late = StoredComment(
+        id="1",
+        issue=found.id,
+        author=BRIDGE_CLOUD,
+        body="late",
+        text="late",
+        internal=False,
+        properties=(),
+        visibility=None,
+        created=datetime.now(UTC),
+    )
+    site.add_comment(found, late)
+    assert site.comments() == []
 
 
 def test_a_document_is_stored_with_its_properties_and_echoed_as_internal(api, jira):

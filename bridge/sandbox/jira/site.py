@@ -222,9 +222,10 @@ class JiraSite:
                 return None
             if self.behaviour.drops_internal:
                 comment = replace(comment, internal=False)
-            self._comments[comment.id] = comment
             current = self._issues.get(issue.key)
+            # An issue that was deleted a moment ago took its comments with it, this one too.
             if current is not None:
+                self._comments[comment.id] = comment
                 told = {**current.fields, "updated": stamp(comment.created)}
                 self._issues[issue.key] = replace(current, fields=told)
         for listener in self.listeners:
