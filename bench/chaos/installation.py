@@ -38,6 +38,14 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a process runs, if not here: what its command begins with, and settings of its own."""
+
+    prefix: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Installation:
     """A folder, a ledger and the processes of one bridge; what is killed can be started again."""
@@ -48,6 +56,7 @@ class Installation:
     environ: dict[str, str]
     port: int
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.engine = open_database(self.database_url)
@@ -122,11 +131,12 @@ class Installation:
         )
 
     def _spawn(self, name: str, command: list[str], **settings: str) -> None:
+        place = self.places.get(name, Place())
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [*place.prefix, sys.executable, "-m", *command],
                 cwd=self.folder,
-                env=self._variables(**settings),
+                env=self._variables(**place.environ, **settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -134,7 +144,9 @@ class Installation:
             )
 
     def _variables(self, **settings: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
+        # Compiled code is kept, as where it is installed: else a start is mostly compiling.
+        foreign = ("BRIDGE_", "PORT", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {**kept, "PYTHONPATH": str(ROOT), **self.environ, **settings}
 
     def session_pids(self) -> set[int]:
@@ -162,10 +174,8 @@ class Installation:
 
     def ticket(self, source: str = "jira", *, key: str, wait: bool = True, **given: Any) -> scenario.Ticket:
         """Create a ticket and have its webhook sent; `given` is the scenario's."""
-        given.setdefault("labels", ("repair",))
-        given.setdefault("flavour", FLAVOURS[source])
-        url = self.sandbox.jira_url
-        return scenario.jira_ticket(url, to_url=self.webhook_url(source), key=key, wait=wait, **given)
+        usual = {"labels": ("repair",), "flavour": FLAVOURS[source], "to_url": self.webhook_url(source)}
+        return scenario.jira_ticket(self.sandbox.jira_url, key=key, wait=wait, **(usual | given))
 
     # ── what the ledger says ──
 
@@ -231,6 +241,16 @@ class Installation:
         with self.engine.connect().execution_options(writing=True) as held, held.begin():
             held.execute(text("SELECT 1"))
             yield
+
+    @contextlib.contextmanager
+    def immutable(self) -> Iterator[None]:
+        """Let no byte of a SQLite ledger be written until the context ends, not by root either."""
+        files = [str(path) for path in self.folder.glob("bridge.sqlite3*")]
+        subprocess.run(["chattr", "+i", *files], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["chattr", "-i", *files], check=True)
 
     def pass_time(self, table: str, *columns: str, seconds: int) -> None:
         """Move times of a table into the past, as waiting would."""

@@ -5,25 +5,32 @@ It must not mend anything, nor look at how the bridge works.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.chaos.house import DEADLINE_SECONDS
 from bench.chaos.installation import Installation
+from bench.chaos.tickets import device_uid_of
 from bridge.ledger import queries
 from bridge.ledger.tables import METADATA
-from bridge.models import CommentState, DeliveryState, RunState
+from bridge.models import Call, CommentState, DeliveryState, RunState
 from bridge.sandbox import credentials as known
 
 MOST_RUNS = 100_000
-SETTLED = frozenset({RunState.ANSWERED, RunState.REFUSED, RunState.UNKNOWN, RunState.DEAD})
+SETTLED = frozenset(
+    {RunState.ANSWERED, RunState.REFUSED, RunState.UNKNOWN, RunState.CANCELLED, RunState.DEAD}
+)
 # What tells each end; a late answer has been told as unknown before.
 TOLD = {
     RunState.ANSWERED: {"answered", "late"},
     RunState.REFUSED: {"refused"},
     RunState.UNKNOWN: {"unknown"},
+    RunState.CANCELLED: {"cancelled"},
     RunState.DEAD: {"dead"},
 }
+# An address to which no answer may lead; the simulated Jira sees who comes.
+ELSEWHERE = "/elsewhere"
 SECRETS = (
     known.NEXTHINK_PASSWORD,
     known.JIRA_CLOUD_TOKEN,
@@ -45,14 +52,34 @@ DRESSED = tuple(
 )
 
 
+@dataclass(slots=True, kw_only=True)
+class Notes:
+    """Keys of the tickets of which the campaign knows more than the simulated systems.
+
+    `accepted`: it got a 200 for them itself. `gone`: deleted or closed, so that their comments may be
+    undeliverable. `poisoned`: their runs had worker after worker killed. `forgotten`: the ledger was put back
+    to before their action ran.
+    """
+
+    accepted: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    poisoned: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of a campaign: counts, and every breach in words, none where all held."""
+    """What came of a campaign: counts, and every breach in words, none where all held.
+
+    `lateness` is by how many seconds the slowest call was recorded after its deadline, negative where before.
+    """
 
     accepted: int
     runs: Counter[RunState]
     calls: int
     comments: int
+    undeliverable: int
+    lateness: float
     breaches: tuple[str, ...]
 
 
@@ -62,7 +89,7 @@ def stories(bridge: Installation) -> list[queries.RunStory]:
     return [bridge.ledger.read(queries.run_story, run=run.id) for run in runs]
 
 
-def unsettled(bridge: Installation) -> list[str]:
+def unsettled(bridge: Installation, notes: Notes) -> list[str]:
     """Name what has not come to its end: deliveries that wait, runs under way, comments not posted."""
     figures = bridge.ledger.read(queries.figures)
     waiting = [f"{figures.pending_deliveries} deliveries wait"] if figures.pending_deliveries else []
@@ -72,21 +99,29 @@ def unsettled(bridge: Installation) -> list[str]:
         for story in stories(bridge)
         if story.run.state not in SETTLED
         or not story.comments
-        or any(comment.state is not CommentState.POSTED for comment in story.comments)
+        or any(comment.state not in _endings(story, notes) for comment in story.comments)
     ]
 
 
-def examine(bridge: Installation, *, least_answered: float) -> Finding:
+def _endings(story: queries.RunStory, notes: Notes) -> set[CommentState]:
+    """Return how a comment of a run may end."""
+    gone = story.run.ticket.key in notes.gone
+    return {CommentState.POSTED, CommentState.UNDELIVERABLE} if gone else {CommentState.POSTED}
+
+
+def examine(bridge: Installation, notes: Notes, *, least_answered: float) -> Finding:
     """Ask everybody; `least_answered` is the share of runs whose answer has to be known."""
     every = stories(bridge)
     witness = bridge.nexthink.calls()
     texts = [comment["text"] for comment in bridge.jira.comments()]
-    accepted = accepted_keys(bridge)
+    accepted = accepted_keys(bridge) | notes.accepted
+    slowest = max((_lateness(call) for story in every for call in story.calls), default=-DEADLINE_SECONDS)
     breaches = (
-        *_actions(every, witness),
-        *_deliveries(bridge, every, accepted),
-        *_comments(every, texts),
+        *_actions(every, witness, notes),
+        *_deliveries(bridge, every, accepted - notes.forgotten),
+        *_comments(every, texts, notes),
         *_secrets(bridge, texts),
+        *_lured(bridge),
         *_progress(every, least_answered),
     )
     return Finding(
@@ -94,6 +129,10 @@ def examine(bridge: Installation, *, least_answered: float) -> Finding:
         runs=Counter(story.run.state for story in every),
         calls=len(witness["calls"]),
         comments=len(texts),
+        undeliverable=sum(
+            comment.state is CommentState.UNDELIVERABLE for story in every for comment in story.comments
+        ),
+        lateness=slowest,
         breaches=breaches,
     )
 
@@ -107,24 +146,45 @@ def accepted_keys(bridge: Installation) -> set[str]:
     }
 
 
-def _actions(every: list[queries.RunStory], witness: Any) -> Iterator[str]:
+def _lateness(call: Call) -> float:
+    """Return by how many seconds a call that its own sender ended was recorded after its deadline."""
+    if call.result is None or call.intended_at is None or call.ended_at is None:
+        return -DEADLINE_SECONDS
+    return (call.ended_at - call.intended_at).total_seconds() - DEADLINE_SECONDS
+
+
+def _lured(bridge: Installation) -> Iterator[str]:
+    """A redirect is not followed."""
+    for request in bridge.jira.requests():
+        if request["path"] == ELSEWHERE:
+            yield "a redirect was followed"
+
+
+def _actions(every: list[queries.RunStory], witness: Any, notes: Notes) -> Iterator[str]:
     """An action is sent at most once, and what is not known is called unknown."""
+    forgotten = {device_uid_of(key) for key in notes.forgotten}
     for uid, times in witness["by_request_uid"].items():
         if times > 1:
             yield f"the request {uid} reached Nexthink {times} times"
-    for device, times in witness["executed_by_device_and_action"].items():
-        if times > 1:
-            yield f"{device} got its action {times} times"
-    executed = {call["request_uid"].partition("-")[0] for call in witness["calls"] if call["executed"]}
-    states = {story.run.id: story.run.state for story in every}
-    for run in sorted(executed):
-        if run not in states:
-            yield f"{run} was sent and is not in the ledger"
-        elif states[run] not in {RunState.ANSWERED, RunState.UNKNOWN}:
+    for executed, times in witness["executed_by_device_and_action"].items():
+        if times > 1 and executed.partition(":")[0] not in forgotten:
+            yield f"{executed} was carried out {times} times"
+    done = [call for call in witness["calls"] if call["executed"]]
+    states: dict[str, RunState] = {story.run.id: story.run.state for story in every}
+    known = {_run_of(call) for call in done if not forgotten.intersection(call["device_uids"])}
+    for run in sorted(known - set(states)):
+        yield f"{run} was sent and is not in the ledger"
+    for run in sorted(known & set(states)):
+        if states[run] not in {RunState.ANSWERED, RunState.UNKNOWN}:
             yield f"{run} was carried out and is called {states[run]}"
-    for run, state in states.items():
-        if state is RunState.ANSWERED and run not in executed:
-            yield f"{run} is called answered and was never carried out"
+    answered = {run for run, state in states.items() if state is RunState.ANSWERED}
+    for run in sorted(answered - set(map(_run_of, done))):
+        yield f"{run} is called answered and was never carried out"
+
+
+def _run_of(call: Any) -> str:
+    run: str = call["request_uid"].partition("-")[0]
+    return run
 
 
 def _deliveries(bridge: Installation, every: list[queries.RunStory], accepted: set[str]) -> Iterator[str]:
@@ -138,19 +198,23 @@ def _deliveries(bridge: Installation, every: list[queries.RunStory], accepted: s
             yield f"the delivery {line.id} is {line.state}"
 
 
-def _comments(every: list[queries.RunStory], texts: list[str]) -> Iterator[str]:
+def _comments(every: list[queries.RunStory], texts: list[str], notes: Notes) -> Iterator[str]:
     """Every comment that is owed stands in its ticket, and stands once; every end is told."""
     together = "\n".join(texts)
     for story in every:
+        run = story.run
+        least = 0 if run.ticket.key in notes.gone else 1
         for comment in story.comments:
-            if (times := together.count(comment.owed.marker)) != 1:
+            if not least <= (times := together.count(comment.owed.marker)) <= 1:
                 yield f"the comment {comment.owed.marker} stands {times} times"
         occasions = {comment.owed.occasion.value for comment in story.comments}
-        wanted = TOLD.get(story.run.state)
+        wanted = TOLD.get(run.state)
         if wanted is None:
-            yield f"{story.run.id} stays {story.run.state} ({story.run.reason})"
+            yield f"{run.id} stays {run.state} ({run.reason})"
         elif not occasions & wanted:
-            yield f"{story.run.id} is {story.run.state}, and its ticket was told {sorted(occasions)}"
+            yield f"{run.id} is {run.state}, and its ticket was told {sorted(occasions)}"
+        if notes.poisoned and run.state is RunState.DEAD and run.ticket.key not in notes.poisoned:
+            yield f"{run.id} was given up, though another run killed its worker"
 
 
 def _secrets(bridge: Installation, texts: list[str]) -> Iterator[str]:

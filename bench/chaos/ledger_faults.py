@@ -1,4 +1,4 @@
-"""What is done to the ledger alone: stopped, killed, out of connections, not to be written, without room.
+"""What is done to the ledger alone: stopped, killed, locked, out of connections, not to be written, full.
 
 It must not touch a process of the bridge.
 """
@@ -12,62 +12,60 @@ from bench.chaos.stage import Stage
 BALLAST_BYTES = 1 << 16
 
 
+def lock(stage: Stage) -> None:
+    """Nobody may write for some seconds."""
+    with stage.bridge.locked():
+        stage.pause(2.0, 8.0)
+    stage.did["ledger locked"] += 1
+
+
+def lock_for_a_minute(stage: Stage) -> None:
+    """Nobody may write for a minute."""
+    with stage.bridge.locked():
+        stage.pause(60.0, 60.0)
+    stage.did["ledger locked for a minute"] += 1
+
+
 def restart(stage: Stage) -> None:
     """PostgreSQL stopped in an instant, and started again some seconds later."""
-    server = _server(stage)
-    while stage.going_on():
-        stage.pause(1.0, 4.0)
-        server.stop()
-        try:
-            stage.pause(0.2, 3.0)
-        finally:
-            server.start()
-        stage.did["PostgreSQL restarted"] += 1
+    server = server_of(stage)
+    server.stop()
+    try:
+        stage.pause(0.2, 3.0)
+    finally:
+        server.start()
+    stage.did["PostgreSQL restarted"] += 1
 
 
 def kill_backend(stage: Stage) -> None:
     """A process of PostgreSQL killed at work: all sessions break off, some in the middle of a commit."""
-    server = _server(stage)
-    while stage.going_on():
-        stage.pause(0.5, 3.0)
-        stage.did["PostgreSQL crashed"] += server.kill_backend()
+    stage.did["PostgreSQL crashed"] += server_of(stage).kill_backend()
 
 
 def take_connections(stage: Stage) -> None:
     """Every connection ended, and none to be had for some seconds."""
-    server = _server(stage)
-    while stage.going_on():
-        stage.pause(1.0, 4.0)
-        with server.full() as held:
-            stage.pause(1.0, 5.0)
-        stage.did["out of connections"] += 1
-        stage.did["connections taken"] += held
+    with server_of(stage).full() as held:
+        stage.pause(1.0, 5.0)
+    stage.did["out of connections"] += 1
+    stage.did["connections taken"] += held
 
 
 def read_only(stage: Stage) -> None:
-    """PostgreSQL takes no writes for some seconds, as a standby would."""
-    server = _server(stage)
-    while stage.going_on():
-        stage.pause(1.0, 4.0)
-        server.set("default_transaction_read_only", "on")
-        try:
-            stage.pause(1.0, 5.0)
-        finally:
-            server.set("default_transaction_read_only", "")
-        stage.did["read-only"] += 1
+    """The ledger takes no writes for some seconds, as a standby would, or a file that is made immutable."""
+    with server_of(stage).read_only() if stage.server else stage.bridge.immutable():
+        stage.pause(1.0, 5.0)
+    stage.did["read-only"] += 1
 
 
 def fill_disk(stage: Stage) -> None:
     """No byte is left where ledger and logs lie; then there is room again, and nothing is restarted."""
     ballast = stage.bridge.folder / "ballast"
-    while stage.going_on():
-        stage.pause(1.0, 3.0)
-        _fill(ballast)
-        try:
-            stage.pause(1.0, 5.0)
-        finally:
-            ballast.unlink()
-        stage.did["disk full"] += 1
+    _fill(ballast)
+    try:
+        stage.pause(1.0, 5.0)
+    finally:
+        ballast.unlink()
+    stage.did["disk full"] += 1
 
 
 def _fill(ballast: Path) -> None:
@@ -83,6 +81,7 @@ def _fill(ballast: Path) -> None:
         os.close(handle)
 
 
-def _server(stage: Stage) -> Server:
+def server_of(stage: Stage) -> Server:
+    """Return the PostgreSQL server under the bridge."""
     assert stage.server is not None, "this fault is for PostgreSQL"
     return stage.server
