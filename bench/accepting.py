@@ -22,18 +22,20 @@ WARMING = 200
 
 class Load(StrEnum):
     WANTED = "each starts a run"
+    HALF = "each starts a run, at half that rate"
     UNWANTED = "no mapping wants it"
     BURST = f"each starts a run, {BURST} connections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One load of one contender: webhooks a second, and processor time in milliseconds for each."""
+    """One load of one contender: webhooks a second, processor time for each, and how long 99 % waited."""
 
     name: Name
     load: Load
     per_second: float
     contender_ms: float
+    p99_ms: float
     repeated: int
 
 
@@ -44,19 +46,22 @@ def main() -> None:
     parser.add_argument("--webhooks", type=int, default=2_000, help="webhooks of a usual load")
     parser.add_argument("--burst", type=int, default=10_000, help="webhooks of the burst")
     given = parser.parse_args()
-    counts = {Load.WANTED: given.webhooks, Load.UNWANTED: given.webhooks, Load.BURST: given.burst}
+    counts = {kind: given.burst if kind is Load.BURST else given.webhooks for kind in Load}
     with contenders.postgresql() as server:
         measured = [one for _ in range(given.rounds) for one in _round(server, counts)]
-    print(f"{'':<20} {'':<40} {'webhooks/s':>10} {'ratio':>6} {'ms each':>8} {'ratio':>6} {'repeated':>8}")
+    print(
+        f"{'':<20} {'':<40} {'webhooks/s':>10} {'ratio':>6} {'ms each':>8} {'ratio':>6} "
+        f"{'p99 ms':>7} {'repeated':>8}"
+    )
     for kind in Load:
         for name in contenders.TAKING_IN:
             rate, spent = (_median(measured, name, kind, figure) for figure in ("per_second", "contender_ms"))
             rate_ratio = rate / _median(measured, Name.CONSTANT, kind, "per_second")
             spent_ratio = spent / _median(measured, Name.CONSTANT, kind, "contender_ms")
-            repeated = _median(measured, name, kind, "repeated")
+            p99, repeated = (_median(measured, name, kind, figure) for figure in ("p99_ms", "repeated"))
             print(
                 f"{name:<20} {kind:<40} {rate:>10.0f} {rate_ratio:>6.2f} {spent:>8.2f} {spent_ratio:>6.2f} "
-                f"{repeated:>8.0f}"
+                f"{p99:>7.0f} {repeated:>8.0f}"
             )
 
 
@@ -65,9 +70,12 @@ def _round(server: Postgresql, counts: dict[Load, int]) -> list[Measurement]:
     for name in contenders.TAKING_IN:
         with contenders.receiving(name, server) as contender:
             _send(contender.port, Load.WANTED, WARMING)
+            rate = 0.0
             for kind, count in counts.items():
                 before = sum(map(processor.seconds, contender.processes))
-                sent = _send(contender.port, kind, count)
+                sent = _send(contender.port, kind, count, rate / 2 if kind is Load.HALF else None)
+                if kind is Load.WANTED:
+                    rate = count / (sent.accepted - sent.began)
                 used = sum(map(processor.seconds, contender.processes)) - before
                 measured.append(
                     Measurement(
@@ -75,18 +83,20 @@ def _round(server: Postgresql, counts: dict[Load, int]) -> list[Measurement]:
                         load=kind,
                         per_second=count / (sent.accepted - sent.began),
                         contender_ms=1_000 * used / count,
+                        p99_ms=1_000 * statistics.quantiles(sent.waits, n=100, method="inclusive")[98],
                         repeated=sent.repeated,
                     )
                 )
     return measured
 
 
-def _send(port: int, kind: Load, count: int) -> load.Sent:
+def _send(port: int, kind: Load, count: int, per_second: float | None = None) -> load.Sent:
     # Numbers never repeat: what is an event for the bridge must be an issue of its own.
     first = time.time_ns() // 1_000_000
     project = "NOBODY" if kind is Load.UNWANTED else "SUP"
     requests = load.webhooks(Devices.UID, count, first=first, project=project)
-    return asyncio.run(load.send(port, requests, connections=BURST if kind is Load.BURST else USUAL))
+    connections = BURST if kind is Load.BURST else USUAL
+    return asyncio.run(load.send(port, requests, connections=connections, per_second=per_second))
 
 
 def _median(measured: list[Measurement], name: Name, kind: Load, figure: str) -> float:

@@ -87,8 +87,7 @@ def bed(database: str, *, mappings: int = 0) -> Iterator[Bed]:
     with tempfile.TemporaryDirectory(prefix="bench-bed-") as folder:
         rules = Path(folder, "mappings")
         shutil.copytree(ROOT / "bench" / "mappings", rules)
-        for start in range(0, mappings, 100):
-            (rules / f"more-{start}.yaml").write_text(_unwanted(range(start, min(start + 100, mappings))))
+        write_mappings(rules, mappings)
         environment = contenders.bridge_environment(9, database or f"sqlite:///{folder}/ledger.sqlite3")
         settings = LiveSettings(environment | {"BRIDGE_MAPPINGS": str(rules)}, Path(folder, ".env"))
         # A SQLite file that is new gets its tables by itself; it is asked for all the same.
@@ -109,6 +108,12 @@ def _wait_for_mappings(bridge: Bridge) -> None:
         if time.monotonic() > ends:
             raise RuntimeError("the mappings were not accepted")
         time.sleep(0.05)
+
+
+def write_mappings(folder: Path, count: int) -> None:
+    """Write so many mappings, each for a project of its own: P0, P1 and so on."""
+    for start in range(0, count, 100):
+        (folder / f"more-{start}.yaml").write_text(_unwanted(range(start, min(start + 100, count))))
 
 
 def _unwanted(numbers: range) -> str:

@@ -51,7 +51,7 @@ def main() -> None:
     """Measure the bridge on either database, and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m bench.in_flight", description=__doc__)
     parser.add_argument("--calls", type=int, default=2_000, help="calls that are under way at once")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long each takes, 60 at most")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each takes, 300 at most")
     parser.add_argument("--probes", type=int, default=20, help="new events meanwhile, one after the other")
     options = Options(**vars(parser.parse_args()))
     print(

@@ -31,11 +31,15 @@ class Devices(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """When the first webhook left and the last was accepted (monotonic), and how many had to be repeated."""
+    """When the first webhook left and the last was accepted (monotonic), and how many had to be repeated.
+
+    `waits` are the seconds that each took until it was accepted.
+    """
 
     began: float
     accepted: float
     repeated: int
+    waits: tuple[float, ...]
 
 
 def webhooks(devices: Devices, count: int, *, first: int, project: str = "SUP") -> list[bytes]:
@@ -43,33 +47,61 @@ def webhooks(devices: Devices, count: int, *, first: int, project: str = "SUP") 
     return [_webhook(devices, number, project) for number in range(first, first + count)]
 
 
-async def send(port: int, requests: list[bytes], *, connections: int) -> Sent:
-    """Send every request once accepted, over so many connections; raise for an answer but 2xx and 503."""
-    waiting = iter(requests)
+async def send(
+    port: int, requests: list[bytes], *, connections: int, per_second: float | None = None
+) -> Sent:
+    """Send every request once accepted, over so many connections; raise for an answer but 2xx and 503.
+
+    With `per_second` each has its time, and what it waits for a connection after that counts as well.
+    """
     began = time.monotonic()
-    repeated = await asyncio.gather(*(_line(port, waiting) for _ in range(connections)))
-    return Sent(began=began, accepted=time.monotonic(), repeated=sum(repeated))
+    waiting = (
+        (began + number / per_second if per_second else None, request)
+        for number, request in enumerate(requests)
+    )
+    lines = await asyncio.gather(*(_line(port, waiting) for _ in range(connections)))
+    accepted = time.monotonic()
+    return Sent(
+        began=began,
+        accepted=accepted,
+        repeated=sum(repeated for repeated, _ in lines),
+        waits=tuple(wait for _, waits in lines for wait in waits),
+    )
 
 
-async def _line(port: int, waiting: Iterator[bytes]) -> int:
+async def _line(port: int, waiting: Iterator[tuple[float | None, bytes]]) -> tuple[int, list[float]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    repeated = 0
-    for request in waiting:
-        while (status := await _exchange(reader, writer, request)) == 503:
+    repeated, waits = 0, list[float]()
+    for time_of, request in waiting:
+        since = time_of or time.monotonic()
+        await asyncio.sleep(since - time.monotonic())
+        while (status := (await _exchange(reader, writer, request))[0]) == 503:
             repeated += 1
             await asyncio.sleep(AGAIN_SECONDS)
         if not 200 <= status < 300:
             raise RuntimeError(f"a webhook was answered with {status}")
+        waits.append(time.monotonic() - since)
     writer.close()
-    return repeated
+    return repeated, waits
 
 
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+async def ask(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send one request over a connection of its own; return the status and the body of its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return await _exchange(reader, writer, request)
+    finally:
+        writer.close()
+
+
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, bytes]:
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-    await reader.readexactly(int(length))
-    return int(head.split(b" ", 2)[1])
+    body = await reader.readexactly(int(length))
+    return int(head.split(b" ", 2)[1]), body
 
 
 def _webhook(devices: Devices, number: int, project: str) -> bytes:
