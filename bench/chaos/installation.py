@@ -245,7 +245,8 @@ class Installation:
     @contextlib.contextmanager
     def immutable(self) -> Iterator[None]:
         """Let no byte of a SQLite ledger be written until the context ends, not by root either."""
-        files = [str(path) for path in self.folder.glob("bridge.sqlite3*")]
+        # The -shm file is memory that is shared: a write to it would end the process with SIGBUS.
+        files = [str(path) for path in self.folder.glob("bridge.sqlite3*") if path.suffix != ".sqlite3-shm"]
         subprocess.run(["chattr", "+i", *files], check=True)
         try:
             yield
