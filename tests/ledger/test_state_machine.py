@@ -211,7 +211,8 @@ class Machine:
         self.session = SessionId(f"s{next(self.names)}")
         if self.ledger.write(sessions.open_session, session=self.session, host="host", pid=1):
             for known in self.runs.values():
-                if known.leave and known.held_for is None:
+                # What waits already waits for a person too; but for a loop, which a person frees anyway.
+                if known.leave and known.held_for not in (Reason.LOOP, Reason.RESTORED):
                     known.held_for, known.restored = Reason.RESTORED, True
 
     def step(self) -> None:
