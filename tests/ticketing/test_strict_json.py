@@ -18,6 +18,9 @@ HOSTILE = {
     "utf-16": '{"a":1}'.encode("utf-16"),
     "not utf-8": b'{"a":"\xff"}',
     "depth": b"[" * 65 + b"]" * 65,
+    "depth of objects": b'{"a":' * 65 + b"1" + b"}" * 65,
+    "depth at the end": b'[{"a":[]},' + b"[" * 64 + b"]" * 65,
+    "lists without number": b"[" + b"[]," * 20_000 + b"1]",
     "great depth": b"[" * 100_000,
     "depth behind a string": b'["[[\\"", ' + b"[" * 64 + b"]" * 65,
     "NaN": b"[NaN]",
@@ -51,6 +54,10 @@ def test_good_json_is_read_as_it_is() -> None:
 def test_depth_of_exactly_the_limit_is_read() -> None:
     assert parse(b"[" * 64 + b"]" * 64)
     assert parse(b'{"a":' * 3 + b"1" + b"}" * 3, max_depth=3)
+
+
+def test_many_small_objects_are_read() -> None:
+    assert len(parse(b"[" + b'{"id":"1"},' * 50_000 + b"1]")) == 50_001
 
 
 @given(

@@ -288,8 +288,9 @@ def answered() -> CallResult:
 class Served:
     """A running server; every request has a connection of its own, so that any worker may take it."""
 
-    def __init__(self, port: int, ledger: Ledger, log: Path) -> None:
+    def __init__(self, port: int, pid: int, ledger: Ledger, log: Path) -> None:
         self.port = port
+        self.pid = pid
         self.ledger = ledger
         self.log = log
 
@@ -311,36 +312,47 @@ class Served:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def serving(environment: Callable[..., dict[str, str]]) -> Callable[..., AbstractContextManager[Served]]:
+    """Serve a new SQLite ledger in a folder with gunicorn and its shipped settings."""
+
+    @contextlib.contextmanager
+    def serve(folder: Path, *, workers: int, **more: str) -> Iterator[Served]:
+        address = f"sqlite:///{folder}/bridge.sqlite3"
+        engine = open_database(address)
+        migrate(engine)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
+        bind = {"BRIDGE_BIND": f"127.0.0.1:{port}", "BRIDGE_WEB_WORKERS": str(workers)}
+        command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "app:app"]
+        log = folder / "log"
+        with log.open("wb") as errors:
+            server = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**kept, **environment(address, **bind, **more), "PYTHONPATH": str(ROOT)},
+                stdout=errors,
+                stderr=errors,
+            )
+        running = Served(port, server.pid, Ledger(engine, clock=utc_now), log)
+        try:
+            # Any process takes a probe; what one takes in that is not ready waits for a worker.
+            running.soon(lambda: all(running.ask("GET", "/readyz")[0] == 200 for _ in range(6 * workers)))
+            yield running
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+            assert "canary" not in log.read_text()
+        finally:
+            server.kill()
+            server.wait(10)
+            engine.dispose()
+
+    return serve
+
+
 @pytest.fixture(scope="module")
-def served(environment: Callable[..., dict[str, str]], tmp_path_factory: Any) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    address = f"sqlite:///{folder}/bridge.sqlite3"
-    engine = open_database(address)
-    migrate(engine)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PORT"))}
-    given = environment(address, BRIDGE_BIND=f"127.0.0.1:{port}", BRIDGE_WEB_WORKERS="2")
-    command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "app:app"]
-    log = folder / "log"
-    with log.open("wb") as errors:
-        server = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**kept, **given, "PYTHONPATH": str(ROOT)},
-            stdout=errors,
-            stderr=errors,
-        )
-    running = Served(port, Ledger(engine, clock=utc_now), log)
-    try:
-        # Either of the two processes takes a probe; what one takes in that is not ready waits for a worker.
-        running.soon(lambda: all(running.ask("GET", "/readyz")[0] == 200 for _ in range(12)))
+def served(serving: Callable[..., AbstractContextManager[Served]], tmp_path_factory: Any) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served"), workers=2) as running:
         yield running
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
-        assert "canary" not in log.read_text()
-    finally:
-        server.kill()
-        server.wait(10)
-        engine.dispose()

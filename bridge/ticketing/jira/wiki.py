@@ -23,7 +23,9 @@ _COLOURS: Final = {
 # A hyphen is escaped within words too, since a bare issue key becomes a link. Two backslashes are a line
 # break, so a backslash can only be written as its entity.
 _ESCAPES: Final = str.maketrans({char: "\\" + char for char in "{}|[]!*_-+^~?#@&<>()"} | {"\\": "&#92;"})
-_LINK_COLON: Final = r":(\S)"  # http://, mailto:, :D; not the colon of a sentence
+_LINK_COLON: Final = (
+    r":(\S|$)"  # http://, mailto:, :D, at the end before markup of ours; not within a sentence
+)
 _LINE_MARKUP: Final = r"^(\s*(?:h[1-6]|bq))\."
 _BARE_HOST: Final = r"(?i)\b(www)\."
 

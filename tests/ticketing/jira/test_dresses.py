@@ -187,6 +187,10 @@ def test_no_text_changes_the_markup_of_a_wiki_comment(report: Report, text: str)
     assert shape == re.sub(r"[^{}|\[\]!*#]", "", bare(wiki.dress(plain)))
 
 
+def test_a_colon_at_the_end_does_not_meet_the_markup_behind_it(report: Report) -> None:
+    assert "*https\\:*" in wiki.dress(dataclasses.replace(report, headline="https:"))
+
+
 def test_ordinary_prose_stays_readable_wiki_text() -> None:
     assert wiki.escape("Result: 1 of 2 Engines, 50% done.") == "Result: 1 of 2 Engines, 50% done."
 
