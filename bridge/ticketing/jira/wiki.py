@@ -23,9 +23,8 @@ _COLOURS: Final = {
 # A hyphen is escaped within words too, since a bare issue key becomes a link. Two backslashes are a line
 # break, so a backslash can only be written as its entity.
 _ESCAPES: Final = str.maketrans({char: "\\" + char for char in "{}|[]!*_-+^~?#@&<>()"} | {"\\": "&#92;"})
-_LINK_COLON: Final = (
-    r":(\S|$)"  # http://, mailto:, :D, at the end before markup of ours; not within a sentence
-)
+# http://, mailto:, :D, and at the end before markup of ours; not the colon of a sentence.
+_LINK_COLON: Final = r"(:+)(\S|$)"
 _LINE_MARKUP: Final = r"^(\s*(?:h[1-6]|bq))\."
 _BARE_HOST: Final = r"(?i)\b(www)\."
 
@@ -38,7 +37,7 @@ def dress(report: Report) -> str:
 def escape(line: str) -> str:
     """Return one line of foreign text that Jira shows as it is."""
     escaped = line.translate(_ESCAPES)
-    escaped = re2.sub(_LINK_COLON, r"\\:\1", escaped)
+    escaped = re2.sub(_LINK_COLON, lambda found: "\\:" * len(found[1]) + found[2], escaped)
     escaped = re2.sub(_LINE_MARKUP, r"\1\\.", escaped)
     return str(re2.sub(_BARE_HOST, r"\1\\.", escaped))
 

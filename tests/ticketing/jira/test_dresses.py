@@ -191,6 +191,11 @@ def test_a_colon_at_the_end_does_not_meet_the_markup_behind_it(report: Report) -
     assert "*https\\:*" in wiki.dress(dataclasses.replace(report, headline="https:"))
 
 
+@pytest.mark.parametrize("text", ["::D", "mailto:::x", "a:: :p"])
+def test_a_colon_behind_a_colon_makes_no_smile_and_no_link(text: str) -> None:
+    assert not re.search(r":\S", bare(wiki.escape(text)))
+
+
 def test_ordinary_prose_stays_readable_wiki_text() -> None:
     assert wiki.escape("Result: 1 of 2 Engines, 50% done.") == "Result: 1 of 2 Engines, 50% done."
 
