@@ -60,6 +60,7 @@ KNOWN_KEYS: Final = frozenset(
 _OWN_KEYS: Final = frozenset(
     {"event", "level", "timestamp", "error", "where", "dropped", "logger", "message"}
 )
+_KEPT_KEYS: Final = KNOWN_KEYS | _OWN_KEYS
 
 _EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MAX_TEXT: Final = 200
@@ -190,7 +191,7 @@ def _keep_what_is_known(_logger: WrappedLogger, _method: str, event: EventDict) 
     }
     dropped = []
     for key, value in event.items():
-        if key not in KNOWN_KEYS | _OWN_KEYS or not isinstance(value, str | int | float | None):
+        if key not in _KEPT_KEYS or not isinstance(value, str | int | float | None):
             dropped.append(key)
         elif key not in kept:
             kept[key] = value[:_MAX_TEXT] if isinstance(value, str) else value

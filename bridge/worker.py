@@ -14,7 +14,7 @@ import structlog
 from bridge.acting import Acting
 from bridge.connections import Connections
 from bridge.errors import LedgerUnavailable
-from bridge.ledger import Ledger, claiming, outbox
+from bridge.ledger import Ledger, Tx, claiming, outbox
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.waking import Waker
 from bridge.models import Comment, PortalName, Run, RunId, SessionId, SourceName
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 # Seconds between two looks where no change of the ledger wakes us: due times come by themselves.
 POLL_SECONDS = 1.0
 # Seconds between two claims: what comes in a burst is claimed together.
-CLAIM_SECONDS = 0.02
+CLAIM_SECONDS = 0.05
 
 
 class Worker:
@@ -92,8 +92,7 @@ class Worker:
             try:
                 # Set before the claims: a sender that comes free meanwhile must not go unheard.
                 self._more_waits = True
-                filled = (self._claim_comments(), self._claim_runs())
-                self._more_waits = any(filled)
+                self._more_waits = self._claim()
             except LedgerUnavailable as error:
                 log.warning("worker.ledger_unavailable", reason=str(error))
                 self._stopping.wait(1.0)
@@ -137,38 +136,45 @@ class Worker:
                 log.exception("worker.no_beat")
             time.sleep(self._beat_seconds)
 
-    def _claim_runs(self) -> bool:
-        """Hand what is due to free senders; return True where more may be due than there was room for."""
+    def _claim(self) -> bool:
+        """Hand what is due to free senders and posters; return True where more may be due than had room.
+
+        Both are claimed in one transaction: most of what a claim costs is its commit.
+        """
         connections = self._connections()
         for portal in connections.portals:
             if not self._portal_care.takes_work(portal):
                 self._probers.submit(self._portal_care.probe_if_due, portal)
-        if self._paused_here():
-            return False
-        allowances = self._allowances(connections)
-        if not allowances:
-            return True
+        paused = self._paused_here()
+        allowances = () if paused else self._allowances(connections)
+        posters, rooms = self._rooms(connections)
         session = self._undertaking.session
         if self._claim_in_doubt:
             with self._lock:
                 seen = tuple(self._in_flight)
             self._ledger.write(claiming.give_back_unseen, session=session, seen=seen)
+
+        def take(tx: Tx, most: int) -> tuple[tuple[Run, ...], tuple[Comment, ...]]:
+            portals = tuple(connections.portals)
+            return (
+                claiming.claim(tx, session=session, allowances=allowances, configured=portals, most=most),
+                outbox.claim_comments(tx, session=session, limit=posters, rooms=rooms, lasting=POSTING),
+            )
+
         self._claim_in_doubt = True
-        claimed = self._ledger.write(
-            claiming.claim,
-            session=session,
-            allowances=allowances,
-            configured=tuple(connections.portals),
-            most=self._free(),
-        )
+        runs, comments = self._ledger.write(take, self._free())
         self._claim_in_doubt = False
-        for run in claimed:
+        for run in runs:
             with self._lock:
                 self._in_flight[run.id] = run.plan.portal if run.plan else PortalName("")
             self._senders.submit(self._act, run)
-        taken = Counter(run.plan.portal for run in claimed if run.plan)
+        for comment in comments:
+            with self._lock:
+                self._posting[comment.ticket.source] += 1
+            self._posters.submit(self._post, comment, session)
+        taken = Counter(run.plan.portal for run in runs if run.plan)
         filled = any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
-        return filled or self._free() == 0
+        return len(comments) >= posters or (not paused and (filled or self._free() == 0))
 
     def _allowances(self, connections: Connections) -> tuple[Allowance, ...]:
         """Say how many runs each portal may have, so that one that is slow cannot take all senders (W4).
@@ -200,29 +206,14 @@ class Worker:
                 del self._in_flight[run.id]
             self._came_free()
 
-    def _claim_comments(self) -> bool:
-        """Hand what is due to free posters; return True where more may be due than there was room for."""
+    def _rooms(self, connections: Connections) -> tuple[int, dict[SourceName, int]]:
+        """Return how many comments there is room for, together and of each source, the least busy first."""
         with self._lock:
             busy = Counter(self._posting)
-        free = self._comment_senders - busy.total()
-        if free <= 0:
-            return True
-        sources = sorted(self._connections().sources, key=lambda source: busy[source])
+        sources = sorted(connections.sources, key=lambda source: busy[source])
         # A ticket system that hangs must leave a poster to each of the others.
         most = max(1, self._comment_senders - (len(sources) - 1))
-        session = self._undertaking.session
-        claimed = self._ledger.write(
-            outbox.claim_comments,
-            session=session,
-            limit=free,
-            rooms={source: most - busy[source] for source in sources},
-            lasting=POSTING,
-        )
-        for comment in claimed:
-            with self._lock:
-                self._posting[comment.ticket.source] += 1
-            self._posters.submit(self._post, comment, session)
-        return len(claimed) >= free
+        return self._comment_senders - busy.total(), {source: most - busy[source] for source in sources}
 
     def _post(self, comment: Comment, session: SessionId) -> None:
         try:

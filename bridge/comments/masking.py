@@ -15,7 +15,7 @@ _IN_BRACKETS: Final = r"\[[^\[\]\s]+\](:[0-9]{1,5})?"
 _NAME_AND_PORT: Final = r"\b(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*:[0-9]{2,5}\b"
 _IPV4: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5}\b)?"
 _IPV6: Final = r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z]+)?"
-_PORT: Final = r"(.*):[0-9]{1,5}"
+_PORT: Final = re2.compile(r"(.*):[0-9]{1,5}")
 
 
 def mask(text: str) -> str:
@@ -39,7 +39,7 @@ def _hide_host(match: Any) -> str:
     """Hide what is in brackets where it is an address or a host with a port; `[KB1234]` stays."""
     whole = str(match.group(0))
     inner = whole[1 : whole.index("]")]
-    return HIDDEN if _is_address(inner) or re2.fullmatch(_PORT, inner) is not None else whole
+    return HIDDEN if _is_address(inner) or _PORT.fullmatch(inner) is not None else whole
 
 
 def _hide_address(match: Any) -> str:

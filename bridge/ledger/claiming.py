@@ -5,15 +5,22 @@ It must not move a run any further; what it claimed, `working` and `sending` do.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import Select, Update, bindparam, exists, func, select, update
 
 from bridge.ledger import Tx
-from bridge.ledger.codec import run_of
+from bridge.ledger.codec import runs_of
 from bridge.ledger.prepared import locking
 from bridge.ledger.tables import UNENDED, is_in, runs, sessions
 from bridge.models import PortalName, Run, RunId, RunState, SessionId
+
+log = structlog.get_logger(__name__)
+
+# How long a run waits that this version cannot read: a newer worker may, and others must not wait for it.
+ASIDE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,7 @@ _SUSPECT_BUSY: Final = select(
     )
     .label("busy")
 )
+_PUT_BACK: Final = update(runs).where(runs.c.id == bindparam("of_run"))
 # SQLite has one writer, so nothing is locked there that could be passed over.
 _TAKE: Final = {
     suspect: {
@@ -129,8 +137,14 @@ def _take_due(tx: Tx, session: SessionId, portal: PortalName, room: int) -> list
 
 
 def _take(tx: Tx, session: SessionId, due: Mapping[str, object], *, suspect: bool, most: int) -> list[Run]:
-    rows = tx.run(_TAKE[suspect], {**due, "the_session": session, "most": most})
-    return sorted(map(run_of, rows), key=lambda run: (run.due_at, run.id))
+    taken = runs_of(tx.run(_TAKE[suspect], {**due, "the_session": session, "most": most}))
+    for unreadable in taken.unreadable:
+        log.error("run.not_readable", run=unreadable)
+        tx.run(
+            _PUT_BACK,
+            {"of_run": unreadable, "state": RunState.QUEUED, "owner": None, "due_at": tx.now + ASIDE},
+        )
+    return sorted(taken.runs, key=lambda run: (run.due_at, run.id))
 
 
 def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import structlog
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
@@ -36,6 +37,8 @@ from bridge.models import (
     Visibility,
     WriteBack,
 )
+
+log = structlog.get_logger(__name__)
 
 # A row by column name, as the driver or as SQLAlchemy gives it.
 Stored: TypeAlias = Mapping[str, Any] | RowMapping
@@ -150,6 +153,17 @@ def comment_of(row: Stored) -> Comment:
         change=CHANGE.validate_json(row["change"]) if row["change"] else None,
         detail=row["detail"],
     )
+
+
+def comments_of(rows: Iterable[Stored]) -> tuple[Comment, ...]:
+    """Read rows one by one; one that cannot be read is named in the log and keeps no other back."""
+    found: list[Comment] = []
+    for row in rows:
+        try:
+            found.append(comment_of(row))
+        except ValueError:
+            log.exception("comment.not_readable", run=row["run"])
+    return tuple(found)
 
 
 def _reason(text: str | None) -> Reason | None:

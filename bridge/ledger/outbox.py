@@ -12,7 +12,7 @@ from sqlalchemy import Update, and_, bindparam, case, func, or_, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import CHANGE, TICKET, comment_of, to_text
+from bridge.ledger.codec import CHANGE, TICKET, comments_of, to_text
 from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import UNPOSTED, comments, is_in, runs
 from bridge.ledger.waking import ring
@@ -184,7 +184,7 @@ def claim_comments(
         most = min(room, limit - len(claimed))
         if most > 0:
             rows = tx.run(_CLAIM, {**given, "the_source": source, "most": most})
-            claimed += map(comment_of, rows)
+            claimed += comments_of(rows)
     return tuple(sorted(claimed, key=lambda comment: comment.id))
 
 

@@ -36,19 +36,21 @@ class Prepared:
     """A statement as the driver takes it, with what turns values into the driver's and back."""
 
     sql: str
-    binds: tuple[tuple[str, _Processor], ...]
+    binds: tuple[tuple[str, _Processor], ...]  # where the driver takes them by place: in that order
     fixed: Mapping[str, Any]  # values that stand in the statement itself, turned already
-    names: tuple[str, ...]
     results: tuple[tuple[str, _Processor], ...]
     positional: bool
 
     def bound(self, values: Mapping[str, Any]) -> Sequence[Any] | Mapping[str, Any]:
         """Return the values of one execution in the driver's form."""
-        given = dict(self.fixed)
-        for name, process in self.binds:
-            value = values[name]
-            given[name] = value if process is None else process(value)
-        return tuple([given[name] for name in self.names]) if self.positional else given
+        fixed = self.fixed
+        if self.positional:
+            return [
+                fixed[name] if name in fixed else process(values[name]) if process else values[name]
+                for name, process in self.binds
+            ]
+        given = {name: process(values[name]) if process else values[name] for name, process in self.binds}
+        return {**given, **fixed}
 
     def read(self, rows: Iterable[Sequence[Any]]) -> list[Row]:
         """Return the driver's rows by column name."""
@@ -94,11 +96,11 @@ class Preparing:
             if name not in names
         }
         columns = getattr(chosen, "exported_columns", ())
+        taken = compiled.positiontup or [name for name in binds if name not in fixed]
         return Prepared(
             sql=compiled.string,
-            binds=tuple((name, process) for name, process in binds.items() if name not in fixed),
+            binds=tuple((name, binds[name]) for name in taken),
             fixed=fixed,
-            names=tuple(compiled.positiontup or ()),
             results=tuple((column.name, self._result(column.type)) for column in columns),
             positional=compiled.positional,
         )

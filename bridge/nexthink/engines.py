@@ -18,10 +18,10 @@ PATH: Final = "/api/configuration/v1/engines"
 
 _CONNECTED: Final = "CONNECTED"
 # The last label starts with a letter, so that no resolver takes a name for a number (127.1, 0x7f000001).
-_HOST: Final = (
+_HOST: Final = re2.compile(
     "([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.]){0,10}[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
-_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LABEL: Final = re2.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def list_request(portal: PortalConfig) -> HttpRequest:
@@ -96,7 +96,7 @@ def _address(portal: PortalConfig, engine: Engine) -> str | None:
             return None
         url = url.replace("{address}", literal)
     if "{name}" in template:
-        if re2.fullmatch(_LABEL, engine.name) is None:
+        if _LABEL.fullmatch(engine.name) is None:
             return None
         url = url.replace("{name}", engine.name)
     host = urlsplit(url).hostname or ""
@@ -110,7 +110,7 @@ def _host_literal(address: str) -> str | None:
         return f"[{ip.compressed}]" if ip.scope_id is None else None
     if ip is not None:
         return ip.compressed
-    return address if len(address) <= 253 and re2.fullmatch(_HOST, address) is not None else None
+    return address if len(address) <= 253 and _HOST.fullmatch(address) is not None else None
 
 
 def _is_inside(rules: tuple[str, ...], host: str) -> bool:

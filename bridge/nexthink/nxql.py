@@ -19,7 +19,7 @@ from bridge.nexthink.wire import Unreadable, basic_authorization, clean, read_fa
 # As many rows as this may be a cut answer, and then it is not known which devices bear a name.
 ROW_LIMIT: Final = 100
 
-_NAME: Final = "[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+_NAME: Final = re2.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _NAME_QUERY: Final = (
     '(select (device_uid name last_seen) (from device (where device (eq name (string "{name}")))) '
     f"(limit {ROW_LIMIT}))"
@@ -29,7 +29,7 @@ _PLATFORMS: Final = ("windows", "mac_os")
 
 def is_askable(name: str) -> bool:
     """Say whether a device name may enter a query: it holds no quote, parenthesis, wildcard, % or space."""
-    return name.isascii() and re2.fullmatch(_NAME, name) is not None
+    return name.isascii() and _NAME.fullmatch(name) is not None
 
 
 def device_query(portal: PortalConfig, engine: Engine, name: str) -> HttpRequest:

@@ -26,7 +26,7 @@ from bridge.nexthink.wire import clean, uid
 
 _LOGIN: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _DOMAIN: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
-_ACCOUNT: Final = f"{_LOGIN}(@{_DOMAIN})?"
+_ACCOUNT: Final = re2.compile(f"{_LOGIN}(@{_DOMAIN})?")
 # An Engine's clock may be ahead of ours, or its times in another zone than was set; beyond this neither is.
 _AHEAD: Final = timedelta(days=1)
 
@@ -36,7 +36,7 @@ def account_of(user: DeviceUser) -> str | None:
     if user.login is None:
         return None
     account = user.login if user.domain is None else f"{user.login}@{user.domain}"
-    return account if account.isascii() and re2.fullmatch(_ACCOUNT, account) is not None else None
+    return account if account.isascii() and _ACCOUNT.fullmatch(account) is not None else None
 
 
 def user_query(portal: PortalConfig, engine: Engine, user: DeviceUser) -> HttpRequest:

@@ -64,9 +64,10 @@ def fit(report: Report, render: Callable[[Report, int], str], limit: int) -> str
     """
     marks.required(report.marker)
     for length in _TEXT_LENGTHS[:-1]:
-        whole = _Fitting(_trimmed(report, length), len(report.rows), render)
-        if len(report.rows) <= _MAX_ROWS and whole.size(len(report.rows)) <= limit:
-            return whole.rendered(len(report.rows))
+        if len(report.rows) <= _MAX_ROWS:
+            whole = render(_trimmed(report, length), 0)
+            if _size(whole) <= limit:
+                return whole
     for length in _TEXT_LENGTHS[1:]:
         shorter = _Fitting(_trimmed(report, length), len(report.rows), render)
         if shorter.size(0) <= limit:

@@ -15,7 +15,7 @@ from bridge.ticketing import answers
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.payloads import entries, members, text
 
-NUMBER: Final = r"[0-9]{1,19}"
+NUMBER: Final = re2.compile(r"[0-9]{1,19}")
 STATUSES: Final[answers.StatusTable] = {
     400: (PostFailure.PERMANENT, Reason.REJECTED),
     401: (PostFailure.LATER, Reason.UNAUTHORIZED),  # a token that expired is replaced within hours
@@ -50,7 +50,7 @@ def not_read(response: HttpResponse, *, of_ticket: bool = False) -> NotRead:
 
 def number(given: str) -> str:
     """Return an issue or comment number as one part of a path."""
-    if re2.fullmatch(NUMBER, given) is None:
+    if NUMBER.fullmatch(given) is None:
         raise ValueError("an issue or comment of Jira is addressed by its number")
     return quote(given, safe="")
 

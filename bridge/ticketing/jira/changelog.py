@@ -10,7 +10,7 @@ import re2
 from bridge.models import Change, Json
 from bridge.ticketing.payloads import entries, members, text
 
-_CUSTOM_ID: Final = r"customfield_[0-9]{1,19}"
+_CUSTOM_ID: Final = re2.compile(r"customfield_[0-9]{1,19}")
 # Every name under which Jira itself tells of a change, in lower case. A custom field's display name is free
 # text: whoever administers a team-managed project may call one "status", and its value is anybody's to set.
 # Sprint, Rank, Epic Link and Team are not here: those are custom fields that Jira made, and change as such.
@@ -53,7 +53,7 @@ def _custom_names(item: dict[str, Json]) -> tuple[str, ...]:
         return ()
     # Jira gives the number, people the name; a name that looks like a number would be another field's.
     number, name = text(item.get("fieldId")), text(item.get("field"))
-    free = name is not None and name.casefold() not in _SYSTEM_NAMES and not re2.fullmatch(_CUSTOM_ID, name)
+    free = name is not None and name.casefold() not in _SYSTEM_NAMES and not _CUSTOM_ID.fullmatch(name)
     return tuple(one for one in (number, name if free else None) if one is not None)
 
 

@@ -7,8 +7,6 @@ import json
 from typing import Final
 from urllib.parse import urlencode
 
-import re2
-
 from bridge.models import (
     HttpRequest,
     HttpResponse,
@@ -109,7 +107,7 @@ def read_search(
 def _standing(row: dict[str, Json], comment: OwedComment) -> Posted | Exposed | None:
     """Read a comment that Jira shows us: the platform says `jsdPublic`, the JSM route says `public`."""
     number = text(row.get("id"))
-    if number is None or re2.fullmatch(api.NUMBER, number) is None:
+    if number is None or api.NUMBER.fullmatch(number) is None:
         return None
     shown = row.get("jsdPublic") is True or row.get("public") is True
     if shown and comment.visibility is Visibility.INTERNAL:

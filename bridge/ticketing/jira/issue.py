@@ -14,9 +14,9 @@ from bridge.ticketing.jira import adf_text
 from bridge.ticketing.jira.config import JiraConfig
 from bridge.ticketing.payloads import entries, members, text
 
-_ID: Final = r"[0-9]{1,19}"
-_KEY: Final = r"[A-Z][A-Z0-9_]{0,254}-[0-9]{1,19}"
-_COMMENT_ADDRESS: Final = r"/rest/api/[0-9a-z]+/issue/([0-9]{1,19})/comment/[0-9]{1,19}$"
+_ID: Final = re2.compile(r"[0-9]{1,19}")
+_KEY: Final = re2.compile(r"[A-Z][A-Z0-9_]{0,254}-[0-9]{1,19}")
+_COMMENT_ADDRESS: Final = re2.compile(r"/rest/api/[0-9a-z]+/issue/([0-9]{1,19})/comment/[0-9]{1,19}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def find_issue(payload: dict[str, Json]) -> Issue | None:
     issue_id, key = text(content.get("id")), text(content.get("key"))
     if issue_id is None or key is None:
         return None
-    if re2.fullmatch(_ID, issue_id) is None or re2.fullmatch(_KEY, key) is None:
+    if _ID.fullmatch(issue_id) is None or _KEY.fullmatch(key) is None:
         return None
     return Issue(id=issue_id, key=key, content=content)
 
@@ -48,7 +48,7 @@ def issue_of_comment(comment: dict[str, Json]) -> Issue | None:
 
     Its key is not sent, so the number stands for it and nothing of its content is known.
     """
-    found = re2.search(_COMMENT_ADDRESS, text(comment.get("self")) or "")
+    found = _COMMENT_ADDRESS.search(text(comment.get("self")) or "")
     return Issue(id=found.group(1), key=found.group(1), content={}) if found else None
 
 
@@ -109,8 +109,10 @@ def _project_of(issue: Issue) -> str | None:
 def _request_type(fields: dict[str, Json]) -> str | None:
     """Return the JSM request type; it hides in a custom field whose number differs from site to site."""
     for value in fields.values():
-        for candidate in (value, *entries(value)):
-            name = text(members(members(candidate).get("requestType")).get("name"))
-            if name:
-                return name
+        for candidate in entries(value) or (value,):
+            # An issue has hundreds of fields, and most hold neither.
+            if isinstance(candidate, dict) and "requestType" in candidate:
+                name = text(members(candidate["requestType"]).get("name"))
+                if name:
+                    return name
     return None

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-import re2
-
 from bridge.models import (
     FetchedTicket,
     HistoryEntry,
@@ -184,7 +182,7 @@ def _reaches(rows: list[Json], since: datetime) -> bool:
 
 def _id(row: dict[str, Json]) -> str | None:
     given = text(row.get("id"))
-    return given if given is not None and re2.fullmatch(NUMBER, given) else None
+    return given if given is not None and NUMBER.fullmatch(given) else None
 
 
 def _time(row: Json) -> datetime | None:

@@ -26,8 +26,8 @@ from bridge.ticketing.payloads import members, moment_of_milliseconds, text
 from bridge.ticketing.proofs import Proven
 
 _IDENTIFIER_HEADER: Final = "x-atlassian-webhook-identifier"
-_IDENTIFIER: Final = r"[!-~]{1,200}"
-_NUMBER: Final = r"[0-9]{1,19}"
+_IDENTIFIER: Final = re2.compile(r"[!-~]{1,200}")
+_NUMBER: Final = re2.compile(r"[0-9]{1,19}")
 _NO_ISSUE: Final = "the body names no issue by id and key"
 _ISSUE_EVENTS: Final = frozenset({"jira:issue_created", "jira:issue_updated"})
 # Sent as jira:issue_updated with the comment, but nobody commented: a text was corrected or taken away.
@@ -51,7 +51,7 @@ def _unsigned_identifier(request: WebhookRequest, proven: Proven) -> str | None:
     the same bytes must not become a second delivery by another header.
     """
     identifiers = [value for name, value in request.headers if name == _IDENTIFIER_HEADER]
-    known = len(identifiers) == 1 and re2.fullmatch(_IDENTIFIER, identifiers[0])
+    known = len(identifiers) == 1 and _IDENTIFIER.fullmatch(identifiers[0])
     return f"id:{identifiers[0]}" if known and proven.seconds is None else None
 
 
@@ -166,4 +166,4 @@ def _actor(kind: EventKind, payload: dict[str, Json], comment: dict[str, Json]) 
 def _number(payload: dict[str, Json], member: str) -> str | None:
     """Return the id of a part of the payload: a number in the documentation, a text in captures."""
     number = text(members(payload.get(member)).get("id"))
-    return number if number is not None and re2.fullmatch(_NUMBER, number) else None
+    return number if number is not None and _NUMBER.fullmatch(number) else None

@@ -21,7 +21,7 @@ _COLUMNS: Final = {
     "sysparm_display_value": "all",
 }
 # What stands for itself: a sys_id, or the number behind a choice.
-_STORED: Final = r"[0-9a-f]{32}|-?[0-9]{1,9}"
+_STORED: Final = re2.compile(r"[0-9a-f]{32}|-?[0-9]{1,9}")
 
 
 def change_ticket(config: ServiceNowConfig, ticket: TicketRef, change: WriteBack) -> Changing:
@@ -81,7 +81,7 @@ def _wanted(change: WriteBack) -> Iterator[tuple[str, str]]:
 
 
 def _is_name(wanted: str) -> bool:
-    return re2.fullmatch(_STORED, wanted) is None
+    return _STORED.fullmatch(wanted) is None
 
 
 def _shows(record: dict[str, Json], column: str, wanted: str) -> bool:

@@ -23,8 +23,9 @@ DEFAULT_TABLES: Final = (
     "change_task",
     "problem",
 )
-_TABLE: Final = r"[a-z0-9_]{1,80}"
-_ACCOUNT: Final = r"[^\^\s\x00-\x1f][^\^\x00-\x1f]{0,99}"  # a caret would start a second condition
+_TABLE: Final = re2.compile(r"[a-z0-9_]{1,80}")
+# A caret would start a second condition.
+_ACCOUNT: Final = re2.compile(r"[^\^\s\x00-\x1f][^\^\x00-\x1f]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +78,10 @@ def problems(config: ServiceNowConfig) -> tuple[str, ...]:
         found.append("API_KEY_HEADER needs the key in TOKEN")
     if not config.own_login:
         found.append("ACCOUNT is missing: with a token alone, name the user that it belongs to")
-    elif re2.fullmatch(_ACCOUNT, config.own_login) is None:
+    elif _ACCOUNT.fullmatch(config.own_login) is None:
         found.append("ACCOUNT (or USERNAME) is not a user name that can be looked up")
     if not config.tables:
         found.append("TABLES is empty: name at least one")
-    if any(re2.fullmatch(_TABLE, table) is None for table in config.tables):
+    if any(_TABLE.fullmatch(table) is None for table in config.tables):
         found.append("TABLES must hold table names: lower-case letters, digits and underscores")
     return tuple(found)

@@ -17,7 +17,7 @@ from bridge.ticketing.servicenow.config import ServiceNowConfig
 from bridge.ticketing.servicenow.record import NO_CELL, Cell, is_sys_id, moment
 from bridge.ticketing.servicenow.table_api import Listing, newest, sys_id
 
-_COUNT: Final = r"[0-9]{1,10}"
+_COUNT: Final = re2.compile(r"[0-9]{1,10}")
 # Notes are read from the journal; the others say only that something changed.
 _NO_CHANGES: Final = frozenset(
     {
@@ -94,7 +94,7 @@ def fetch(
 def _key(shape: _Shape, row: dict[str, Json]) -> str:
     """Return what names an update: the record's modification count, else who and when."""
     count = text(row.get(shape.count))
-    if count is not None and re2.fullmatch(_COUNT, count):
+    if count is not None and _COUNT.fullmatch(count):
         return f"count:{count}"
     return f"at:{text(row.get(shape.at))}:{_user(shape, row)}"
 

@@ -15,9 +15,9 @@ from bridge.models import Json, Person, Ticket, TicketRef
 from bridge.ticketing.payloads import entries, members, text
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 
-SYS_ID: Final = r"[0-9a-f]{32}"
+SYS_ID: Final = re2.compile(r"[0-9a-f]{32}")
 # A caret starts a second condition, a comma a second name; `javascript:` is a script that the platform runs.
-_LOGIN: Final = r"[^\^,:\x00-\x1f]{1,100}"
+_LOGIN: Final = re2.compile(r"[^\^,:\x00-\x1f]{1,100}")
 
 # What a flat body says about the event rather than about the record.
 _ENVELOPE: Final = frozenset(
@@ -51,12 +51,12 @@ NO_CELL: Final = Cell(value=None, display=None)
 
 def is_sys_id(value: str) -> bool:
     """Say whether a text is a record's identifier: 32 lower-case hex digits."""
-    return re2.fullmatch(SYS_ID, value) is not None
+    return SYS_ID.fullmatch(value) is not None
 
 
 def can_be_asked_for(login: str) -> bool:
     """Say whether a user name may stand in a query as it is, and means nothing but itself there."""
-    return re2.fullmatch(_LOGIN, login) is not None
+    return _LOGIN.fullmatch(login) is not None
 
 
 def moment(value: Json) -> datetime | None:

@@ -19,7 +19,7 @@ from bridge.ticketing.payloads import members, text
 from bridge.ticketing.servicenow.config import ServiceNowConfig
 from bridge.ticketing.servicenow.record import is_sys_id, moment
 
-_TABLE: Final = r"[a-z0-9_]{1,80}"
+_TABLE: Final = re2.compile(r"[a-z0-9_]{1,80}")
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
 # A day is further than any time zone is from UTC.
@@ -51,7 +51,7 @@ def not_read(response: HttpResponse, *, of_ticket: bool = False) -> NotRead:
 def record_path(ticket: TicketRef) -> str:
     """Return the path of a record, of two checked parts."""
     table = ticket.table or ""
-    if re2.fullmatch(_TABLE, table) is None:
+    if _TABLE.fullmatch(table) is None:
         raise ValueError("a record of ServiceNow is addressed by its table")
     return f"/api/now/table/{quote(table, safe='')}/{sys_id(ticket)}"
 

@@ -26,9 +26,9 @@ from bridge.ticketing.servicenow.record import (
     ticket,
 )
 
-_TABLE: Final = r"[a-z0-9_]{1,80}"
-_COUNT: Final = r"[0-9]{1,10}"
-_RULE: Final = r"[\w .-]{1,100}"
+_TABLE: Final = re2.compile(r"[a-z0-9_]{1,80}")
+_COUNT: Final = re2.compile(r"[0-9]{1,10}")
+_RULE: Final = re2.compile(r"[\w .-]{1,100}")
 _KINDS: Final = {"insert": EventKind.CREATED, "update": EventKind.UPDATED}
 
 
@@ -100,7 +100,7 @@ def _identity(payload: dict[str, Json]) -> tuple[str | None, str | None]:
     table = _value(payload.get("table")) or _value(payload.get("sys_class_name"))
     sys_id = _value(payload.get("sys_id")) or _value(members(payload.get("record")).get("sys_id"))
     return (
-        table if table is not None and re2.fullmatch(_TABLE, table) else None,
+        table if table is not None and _TABLE.fullmatch(table) else None,
         sys_id if sys_id is not None and is_sys_id(sys_id) else None,
     )
 
@@ -156,12 +156,12 @@ def _actor(payload: dict[str, Json], record: Mapping[str, Cell]) -> Person | Non
 
 def _count(payload: dict[str, Json], record: Mapping[str, Cell]) -> str | None:
     count = _value(payload.get("sys_mod_count")) or text(record.get("sys_mod_count", NO_CELL).value)
-    return count if count is not None and re2.fullmatch(_COUNT, count) else None
+    return count if count is not None and _COUNT.fullmatch(count) else None
 
 
 def _rule(payload: dict[str, Json]) -> str:
     rule = _value(payload.get("rule"))
-    return rule if rule is not None and re2.fullmatch(_RULE, rule) else "unnamed"
+    return rule if rule is not None and _RULE.fullmatch(rule) else "unnamed"
 
 
 def _updated_at(payload: dict[str, Json], record: Mapping[str, Cell]) -> datetime | None:
