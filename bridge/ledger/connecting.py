@@ -3,6 +3,8 @@
 It must not read or write a row of the ledger.
 """
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from bridge.ledger.prepared import Preparing
 
 # A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
 SQLITE_WAIT_SECONDS = 5.0
+# Seconds between two looks whether the lock is free.
+SQLITE_LOOK_SECONDS = 0.001
 # What a process keeps open, for its writer and for reads, which are short. One more would be opened and
 # closed around a single read, which costs the server many times as much as the read; so that waits instead.
 CONNECTIONS = 8
@@ -80,9 +84,36 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
     def begin(connection: Connection) -> None:
         writing = connection.get_execution_options().get("writing", False)
         # Straight to the driver, like all that runs for every event.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN").close()
+        cursor = connection.connection.cursor()
+        if writing:
+            _begin_writing(cursor)
+        else:
+            cursor.execute("BEGIN")
+        cursor.close()
 
     return engine
+
+
+def _begin_writing(cursor: Any) -> None:
+    """Begin a transaction that holds the lock from its start; raise what the driver does where others keep it.
+
+    SQLite itself looks for the lock in sleeps of up to a tenth of a second, so that of two busy processes one
+    is kept out for long.
+    """
+    cursor.execute("PRAGMA busy_timeout = 0")
+    ends = time.monotonic() + SQLITE_WAIT_SECONDS
+    try:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                    raise
+                time.sleep(SQLITE_LOOK_SECONDS)
+            else:
+                return
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {1_000 * SQLITE_WAIT_SECONDS:.0f}")
 
 
 def _open_postgresql(url: str) -> Engine:
