@@ -23,7 +23,7 @@ from bridge.setting_aside import SettingAside
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 # So many are looked at in one round: what a limit holds in hundreds must not come back in one stroke.
 BATCH = 20
 

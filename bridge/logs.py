@@ -66,7 +66,7 @@ _EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MAX_TEXT: Final = 200
 _FRAMES: Final = 4
 # Their lines below a warning tell of processes, addresses and schema versions only.
-_OPEN_LIBRARIES: Final = ("gunicorn.error", "alembic.")
+_OPEN_LIBRARIES: Final = ("gunicorn.error", "alembic.runtime.migration")
 _HIDDEN: Final = "…"
 
 

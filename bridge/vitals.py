@@ -19,7 +19,7 @@ from bridge.models import SourceName
 
 log = structlog.get_logger(__name__)
 
-FIGURES_SECONDS = 1.0
+FIGURES_SECONDS = 2.0
 PROBE_SECONDS = 2.0
 # A probe that was committed this many seconds ago still shows that the ledger commits.
 COMMITTED_WITHIN = 5.0

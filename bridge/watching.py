@@ -1,4 +1,4 @@
-"""Keeps what is in force at hand: connections, mapping set, our own accounts; looks for changes every second.
+"""Keeps what is in force at hand: connections, mapping set, our own accounts; looks every two seconds.
 
 It must not refuse or change anything itself: new files count only once `checking` passed them (A5).
 """
@@ -22,7 +22,7 @@ from bridge.models import Person, SourceName
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 # The fact under which a refused mapping set is remembered until the next one is accepted.
 REFUSED_FACT = "mapping_set_refused"
 # The file, line and column at the beginning of a problem: its words may hold what somebody typed.

@@ -25,7 +25,7 @@ from bridge.undertaking import Undertaking
 log = structlog.get_logger(__name__)
 
 # Seconds between two looks where no change of the ledger wakes us: due times come by themselves.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 # Seconds between two claims: what comes in a burst is claimed together.
 CLAIM_SECONDS = 0.05
 

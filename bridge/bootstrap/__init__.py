@@ -99,6 +99,8 @@ def open_ledger(
     if migrating or (engine.dialect.name == "sqlite" and is_empty(engine)):
         migrate(engine)
     require_schema(engine)
+    # A process that is forked from this one must not find a connection that both would use.
+    engine.dispose()
     return Ledger(engine, clock=utc_now, write_timeout=write_timeout)
 
 

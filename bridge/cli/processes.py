@@ -5,13 +5,11 @@ They must not do its work; each hands over to what does.
 
 import click
 
-from bridge import demo as demonstration
 from bridge.cli import working
 from bridge.cli.opening import read_settings
 from bridge.cli.showing import line
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate as bring_up_to_date
-from bridge.sandbox.running import serve
 
 
 @click.command()
@@ -48,6 +46,8 @@ def worker() -> None:
 )
 def sandbox(nexthink_port: int, jira_port: int, servicenow_port: int, actions: tuple[str, ...]) -> None:
     """Simulate Nexthink, Jira and ServiceNow on loopback, until Ctrl-C. Port 0 takes any free one."""
+    from bridge.sandbox.running import serve  # noqa: PLC0415 - as below
+
     serve(
         nexthink_port=nexthink_port,
         jira_port=jira_port,
@@ -63,4 +63,6 @@ def demo(once: bool) -> None:
 
     Starts everything in a temporary folder on free loopback ports and stays up until Ctrl-C.
     """
+    from bridge import demo as demonstration  # noqa: PLC0415 - 10 MB of simulation that no worker needs
+
     raise click.exceptions.Exit(demonstration.run(once=once, say=line))

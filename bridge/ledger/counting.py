@@ -1,6 +1,6 @@
 """Counts what is unfinished, for health and metrics: every count reads a partial index, never all of history.
 
-It must not say what a count means. It runs every second in every web process.
+It must not say what a count means. It runs every two seconds in every web process.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a claim does with rows that this version cannot read: they keep nothing else back, and nothing is lost."""
+"""What a claim does with rows that this version cannot read: they keep nothing back, and nothing is lost."""
 
 from datetime import timedelta
 
