@@ -176,6 +176,15 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
     )
 
 
+def mapping_set_in_force(ledger: Ledger, settings: Settings) -> MappingSet | None:
+    """Return the mapping set in force, or None; raise ConfigurationError where it cannot be read."""
+    set_hash = ledger.read(in_force.mapping_set_in_force)
+    if set_hash is None:
+        return None
+    texts = ledger.read(in_force.mapping_texts, set_hash=set_hash)
+    return language.load(_TEXTS.validate_json(texts), load_context(settings))
+
+
 def check_files(settings: Settings) -> CheckResult:
     """Check the mapping files as they stand; raise ConfigurationError where they cannot be read."""
     return _check(settings, mapping_files.read(settings.mappings, settings.catalogue_file))

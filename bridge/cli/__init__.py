@@ -11,6 +11,7 @@ from bridge.cli import (
     approving,
     arrivals,
     auditing,
+    backtesting,
     configuration,
     explaining,
     files,
@@ -30,6 +31,7 @@ from bridge.cli.door import Door
     commands=[
         files.check,
         explaining.explain,
+        backtesting.backtest,
         arrivals.why,
         arrivals.deliveries,
         arrivals.sample,

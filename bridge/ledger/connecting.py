@@ -95,7 +95,7 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
 
 
 def _begin_writing(cursor: Any) -> None:
-    """Begin a transaction that holds the lock from its start; raise what the driver does where others keep it.
+    """Begin a transaction that holds the lock from its start, or raise the driver's error.
 
     SQLite itself looks for the lock in sleeps of up to a tenth of a second, so that of two busy processes one
     is kept out for long.
