@@ -76,8 +76,8 @@ class _Punctual(ThreadWorker):
 worker_class = _Punctual
 workers = _settings.web_workers
 threads = _settings.web_threads
-# Loaded once and shared by the processes, which then take 50 MB less each and are ready a second earlier.
-preload_app = True
+# `when_ready` loads the application instead: gunicorn would do it before it listens, and refuse who comes then.
+preload_app = False
 # Recycling would cut requests for nothing: memory does not grow.
 max_requests = 0
 
@@ -119,8 +119,13 @@ class _JsonLogger(Logger):
 logger_class = _JsonLogger
 
 
-def when_ready(_server: Any) -> None:
-    """Keep the garbage collector off what was loaded: its marks would copy the pages that processes share."""
+def when_ready(server: Any) -> None:
+    """Load the application once for all processes, which share its memory and are ready earlier.
+
+    The socket listens by now, so who comes meanwhile waits. What is loaded is kept from the garbage collector,
+    whose marks would copy the shared pages.
+    """
+    server.app.wsgi()
     gc.collect()
     gc.freeze()
 
