@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 2.0
 # Seconds between two claims: what comes in a burst is claimed together.
 CLAIM_SECONDS = 0.05
+# What one claim takes at most: each run then waits for its intent's commit, and gives up after some seconds.
+CLAIMED_AT_ONCE = 64
 
 
 class Worker:
@@ -162,7 +164,7 @@ class Worker:
             )
 
         self._claim_in_doubt = True
-        runs, comments = self._ledger.write(take, self._free())
+        runs, comments = self._ledger.write(take, min(self._free(), CLAIMED_AT_ONCE))
         self._claim_in_doubt = False
         for run in runs:
             with self._lock:
@@ -174,6 +176,8 @@ class Worker:
             self._posters.submit(self._post, comment, session)
         taken = Counter(run.plan.portal for run in runs if run.plan)
         filled = any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
+        if len(runs) >= CLAIMED_AT_ONCE:
+            self._waker.nudge()
         return len(comments) >= posters or (not paused and (filled or self._free() == 0))
 
     def _allowances(self, connections: Connections) -> tuple[Allowance, ...]:
