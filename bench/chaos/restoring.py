@@ -24,7 +24,7 @@ def restore(stage: Stage) -> None:
     # What waits when the backup is made is sent after it: the restored ledger would send that again.
     hindrance = stage.bridge.folder / "pause"
     hindrance.touch()
-    stage.pause(2.0, 4.0)
+    stage.pause(1.0, 2.0)
     _back_up(stage)
     hindrance.unlink()
     stage.pause(4.0, 8.0)
