@@ -111,6 +111,21 @@ class Server:
 
 
 @contextmanager
+def tables_locked(address: str) -> Iterator[None]:
+    """Let nobody write to what the bridge works with until the context ends."""
+    with psycopg.connect(address) as connection:
+        while True:
+            try:
+                connection.execute("LOCK TABLE runs, calls, sessions, deliveries, comments IN EXCLUSIVE MODE")
+                break
+            except psycopg.errors.DeadlockDetected:
+                # The bridge had taken them in another order, and the server chose to end ours.
+                connection.rollback()
+        yield
+        connection.rollback()
+
+
+@contextmanager
 def postgresql() -> Iterator[Server]:
     """Run a server in a folder of its own, and remove both at the end."""
     with own_folder("chaos-pg-") as folder:

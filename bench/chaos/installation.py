@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import text
 
+from bench.chaos.databases import tables_locked
 from bench.chaos.house import FLAVOURS, ROOT, environment, furnish
 from bridge.ledger import Ledger, queries
 from bridge.ledger.connecting import open_database
@@ -233,10 +234,8 @@ class Installation:
     def locked(self) -> Iterator[None]:
         """Let nobody write to the ledger until the context ends."""
         if self.database_url.startswith("postgresql"):
-            with psycopg.connect(self.database_url) as connection:
-                connection.execute("LOCK TABLE runs, calls, sessions, deliveries, comments IN EXCLUSIVE MODE")
+            with tables_locked(self.database_url):
                 yield
-                connection.rollback()
             return
         with self.engine.connect().execution_options(writing=True) as held, held.begin():
             held.execute(text("SELECT 1"))
