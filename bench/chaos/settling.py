@@ -14,7 +14,7 @@ from bridge.sandbox.client import SandboxError
 
 SETTLING_SECONDS = 150.0
 # When nothing has changed for so long, what is left waits for a time that is due later.
-STILL_SECONDS = 8.0
+STILL_SECONDS = 5.0
 
 
 def settle(stage: Stage, afterwards: Callable[[Stage], None]) -> list[str]:

@@ -13,7 +13,7 @@ from bench.chaos.faults import FAULTS
 def test_whatever_is_killed_when_both_promises_hold(database: str) -> None:
     seed = time.time_ns() % 1_000_000
     print("seed", seed)
-    what = Round(fault=FAULTS["kill"], database=database, workers=2, seed=seed, seconds=10)
+    what = Round(fault=FAULTS["kill"], database=database, workers=2, seed=seed, seconds=6)
     outcome = play(what)
     print(dict(outcome.did), outcome.finding.runs)
     assert outcome.breaches == ()
