@@ -76,7 +76,7 @@ class _Punctual(ThreadWorker):
 worker_class = _Punctual
 workers = _settings.web_workers
 threads = _settings.web_threads
-# `when_ready` loads the application instead: gunicorn would do it before it listens, and refuse who comes then.
+# `when_ready` loads the application: gunicorn would do it before it listens, and refuse who comes then.
 preload_app = False
 # Recycling would cut requests for nothing: memory does not grow.
 max_requests = 0
@@ -122,8 +122,8 @@ logger_class = _JsonLogger
 def when_ready(server: Any) -> None:
     """Load the application once for all processes, which share its memory and are ready earlier.
 
-    The socket listens by now, so who comes meanwhile waits. What is loaded is kept from the garbage collector,
-    whose marks would copy the shared pages.
+    The socket listens by now, so who comes meanwhile waits. What is loaded is kept from the garbage
+    collector, whose marks would copy the shared pages.
     """
     server.app.wsgi()
     gc.collect()

@@ -115,7 +115,7 @@ class Watching:
             self._ledger.write(in_force.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
             return
         self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())
-        # What is in force is looked up next; it is seldom another, and thousands of mappings take long to load.
+        # What is in force is looked up next, and is seldom another; thousands of mappings take long to load.
         self._mapping_set = accepted
         log.info("mappings.accepted", mapping_set=accepted.hash)
 

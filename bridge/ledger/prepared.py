@@ -18,7 +18,7 @@ Statement: TypeAlias = Executable | Mapping[str, Executable]
 Row: TypeAlias = dict[str, Any]
 _Processor: TypeAlias = Callable[[Any], Any] | None
 
-INSERTS: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERTS: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def on_each(build: Callable[[Any], Executable]) -> dict[str, Executable]:

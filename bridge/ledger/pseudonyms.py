@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from bridge.ledger.prepared import INSERTS
 from bridge.ledger.tables import facts
 
 SALT_FACT: Final = "audit_salt"
@@ -62,8 +62,9 @@ def salt_of(connection: Connection, now: datetime) -> str:
     query = select(facts.c.value).where(facts.c.name == SALT_FACT)
     found = connection.execute(query).scalar()
     if found is None:
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(facts)
-        made = insert.values(name=SALT_FACT, value=secrets.token_hex(32), at=now)
+        made = INSERTS[connection.dialect.name](facts).values(
+            name=SALT_FACT, value=secrets.token_hex(32), at=now
+        )
         connection.execute(made.on_conflict_do_nothing())
         found = connection.execute(query).scalar_one()
     return str(found)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge.ledger import pseudonyms
-from bridge.ledger.prepared import INSERTS, Preparing, Row, Statement, on_each
+from bridge.ledger.prepared import INSERTS, Preparing, Row, Statement, locking, on_each
 from bridge.ledger.pseudonyms import WHY, Deed
 from bridge.ledger.tables import METADATA, audit, history, totals
 
@@ -139,7 +139,7 @@ class Tx:
 
     def locking(self, query: Any) -> Any:
         """Let nobody change what a query reads until the transaction ends; SQLite has one writer."""
-        return query if self.connection.dialect.name == "sqlite" else query.with_for_update()
+        return locking(query)[self.connection.dialect.name]
 
     def only_one(self, scope: str) -> None:
         """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
