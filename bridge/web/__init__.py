@@ -15,7 +15,7 @@ from bridge.connections import Connections
 from bridge.ledger import Ledger
 from bridge.receiving import Receiving
 from bridge.vitals import Vitals
-from bridge.web import health, metrics, page, problems, webhooks
+from bridge.web import health, metrics, page, problems, schemas, webhooks
 from bridge.web.turnstile import KEPT_FREE, Turnstile
 
 # What composition may speak of without knowing the framework.
@@ -50,6 +50,7 @@ def create_app(
     )
     app.register_blueprint(health.blueprint(vitals=vitals, has_mapping_set=has_mapping_set))
     app.register_blueprint(metrics.blueprint(vitals=vitals))
+    app.register_blueprint(schemas.blueprint())
     if with_page:
         app.register_blueprint(page.blueprint(ledger=ledger))
     return app

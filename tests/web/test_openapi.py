@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from bridge.mapping import schemas
+
 DOCUMENT = json.loads((Path(__file__).resolve().parents[2] / "docs" / "openapi.json").read_text())
 OPERATIONS = {
     (path, method.upper()): operation
@@ -51,9 +53,19 @@ def test_every_route_is_in_the_document_and_the_other_way_round(web: Any) -> Non
     assert {(path, method) for path, method in routes if path not in PAGE} == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/health", "/metrics", "/schemas/actions", "/schemas/mappings"]
+)
 def test_what_is_asked_is_answered_as_documented(web: Any, path: str) -> None:
     see_documented(path, "GET", web.get(path))
+
+
+@pytest.mark.parametrize("name", ["actions", "mappings"])
+def test_what_is_published_for_editors_is_the_schema_that_files_are_held_to(web: Any, name: str) -> None:
+    answer = web.get(f"/schemas/{name}")
+    schema = json.loads(schemas.text(f"{name}.schema.json"))
+    assert answer.get_json(force=True) == schema
+    Draft202012Validator.check_schema(schema)
 
 
 def test_each_answer_to_a_webhook_is_reached_and_as_documented(web: Any, sender: Any) -> None:
