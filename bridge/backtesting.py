@@ -20,7 +20,7 @@ from bridge.models import DeliveryId, MappingId, Mode, Person, Plan, RunState, S
 
 # What is other in every plan of another set, or says nothing of what would be sent.
 _NOT_COMPARED: Final = frozenset(
-    {"mapping", "mapping_set", "ticket", "occurred_at", "requesters", "asked_by"}
+    {"mapping", "mapping_set", "ticket", "occurred_at", "requesters", "asked_by", "params"}
 )
 
 Pair = tuple[MappingId, MappingId]
@@ -213,9 +213,15 @@ def _compared(before: NewRun, after: NewRun) -> tuple[tuple[str, str, str], ...]
             for each in fields(Plan)
             if each.name not in _NOT_COMPARED
         ]
+        pairs += _of_params(dict(before.plan.params), dict(after.plan.params))
     elif before.detail != after.detail:
         pairs.append(("problem", before.detail, after.detail))
     return tuple((name, _shown(old), _shown(new)) for name, old, new in pairs if old != new)
+
+
+def _of_params(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, object, object]]:
+    names = dict.fromkeys((*old, *new))
+    return [(f"parameter {name}", old.get(name), new.get(name)) for name in names]
 
 
 def _shown(value: object) -> str:
