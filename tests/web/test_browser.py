@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +52,13 @@ def address(web: Any, sender: Any, work: Callable[..., Any]) -> Iterator[str]:
     work(web.ledger)
     web.post(sender.created()[1])
     web.post(sender.created(customfield_10050={"value": "Something else"})[1])
-    server = make_server("127.0.0.1", 0, web.app, threaded=True)
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        # This server leaves the file open that it sends to a browser which has gone; so it sends none.
+        with closing(web.app(environ, start_response)) as answered:
+            return [b"".join(answered)]
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
