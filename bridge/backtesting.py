@@ -38,15 +38,29 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One run that would be other; `what` names what differs of it, as (name, before, after)."""
+    """One run that would be other; `what` names what differs of it, as (name, before, after).
 
-    change: Change
+    At least one of `before` and `after` is there.
+    """
+
     delivery: DeliveryId
-    ticket: str
-    mapping: MappingId
     before: NewRun | None
     after: NewRun | None
-    what: tuple[tuple[str, str, str], ...] = ()
+    what: tuple[tuple[str, str, str], ...]
+
+    @property
+    def run(self) -> NewRun:
+        """Return the run as the new set makes it, or as the old one does where the new makes none."""
+        run = self.after or self.before
+        assert run is not None
+        return run
+
+    @property
+    def change(self) -> Change:
+        """Say how it differs."""
+        if self.before is None:
+            return Change.ADDED
+        return Change.REMOVED if self.after is None else Change.CHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,21 +201,9 @@ def _differences(
 ) -> Iterable[Difference]:
     for mapping in sorted(old.keys() | new.keys()):
         before, after = old.get(mapping), new.get(mapping)
-        run = after or before
-        assert run is not None
         what = _compared(before, after) if before and after else ()
-        if before and after and not what:
-            continue
-        change = Change.CHANGED if before and after else Change.ADDED if after else Change.REMOVED
-        yield Difference(
-            change=change,
-            delivery=stored.id,
-            ticket=run.ticket.key,
-            mapping=mapping,
-            before=before,
-            after=after,
-            what=what,
-        )
+        if what or before is None or after is None:
+            yield Difference(delivery=stored.id, before=before, after=after, what=what)
 
 
 def _compared(before: NewRun, after: NewRun) -> tuple[tuple[str, str, str], ...]:
@@ -214,7 +216,7 @@ def _compared(before: NewRun, after: NewRun) -> tuple[tuple[str, str, str], ...]
             if each.name not in _NOT_COMPARED
         ]
         pairs += _of_params(dict(before.plan.params), dict(after.plan.params))
-    elif before.detail != after.detail:
+    else:
         pairs.append(("problem", before.detail, after.detail))
     return tuple((name, _shown(old), _shown(new)) for name, old, new in pairs if old != new)
 

@@ -43,6 +43,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
     settings = live.current()
     logs.configure(settings.log_level)
     bridge = open_bridge(live, write_timeout=WRITE_TIMEOUT)
+    # The processes that gunicorn makes of this one must not find a connection that several would use.
+    bridge.ledger.engine.dispose()
     vitals = Vitals(
         ledger=bridge.ledger,
         sources=lambda: bridge.watching.connections().sources,

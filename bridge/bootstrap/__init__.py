@@ -99,8 +99,6 @@ def open_ledger(
     if migrating or (engine.dialect.name == "sqlite" and is_empty(engine)):
         migrate(engine)
     require_schema(engine)
-    # A process that is forked from this one must not find a connection that both would use.
-    engine.dispose()
     return Ledger(engine, clock=utc_now, write_timeout=write_timeout)
 
 
@@ -136,7 +134,7 @@ def open_bridge(live: LiveSettings, *, write_timeout: float = WRITE_TIMEOUT) -> 
         ledger=ledger,
         watcher=Watcher(settings.mappings, settings.catalogue_file),
         check=lambda files: _accepted(settings, files),
-        load=lambda texts: language.load(_TEXTS.validate_json(texts), load_context(settings)),
+        load=lambda texts: _load(settings, texts),
         connect=Connecting(live).changed,
         connections=connect(settings),
     )
@@ -181,8 +179,13 @@ def mapping_set_in_force(ledger: Ledger, settings: Settings) -> MappingSet | Non
     set_hash = ledger.read(in_force.mapping_set_in_force)
     if set_hash is None:
         return None
-    texts = ledger.read(in_force.mapping_texts, set_hash=set_hash)
-    return language.load(_TEXTS.validate_json(texts), load_context(settings))
+    return _load(settings, ledger.read(in_force.mapping_texts, set_hash=set_hash))
+
+
+def load_files(settings: Settings) -> MappingSet:
+    """Return the mapping files as they stand, without their tests; raise ConfigurationError."""
+    files = mapping_files.read(settings.mappings, settings.catalogue_file)
+    return language.load(files.texts, load_context(settings))
 
 
 def check_files(settings: Settings) -> CheckResult:
@@ -244,6 +247,11 @@ def new_id() -> str:
     """Return 60 bits of chance in letters and digits that survive every ticket system and every eye."""
     chance = secrets.randbits(60)
     return "".join("0123456789abcdefghjkmnpqrstvwxyz"[chance >> shift & 31] for shift in range(0, 60, 5))
+
+
+def _load(settings: Settings, texts: str) -> MappingSet:
+    """Turn the texts of an accepted set back, as the ledger keeps them."""
+    return language.load(_TEXTS.validate_json(texts), load_context(settings))
 
 
 def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from bridge import mapping_files
-from bridge.bootstrap import load_context
+from bridge.bootstrap import load_files
 from bridge.bootstrap.outside import system
 from bridge.cli import redacting, traces
 from bridge.cli.opening import ledger_to_read, read_settings
@@ -18,7 +17,6 @@ from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.errors import NotPossible
 from bridge.ledger import queries
 from bridge.ledger.queries import DeliveryLine, Total
-from bridge.mapping import language
 from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
 
@@ -98,11 +96,10 @@ def _redacted(settings: Settings, arrived: DeliveryLine, payload: Json) -> Redac
     source = next((one for one in settings.sources if one.name == arrived.source), None)
     if source is None:
         raise NotPossible(f"source {arrived.source} is not configured, so its payload cannot be read")
-    files = mapping_files.read(settings.mappings, settings.catalogue_file)
     return redacting.redacted(
         payload,
         system=system(source),
-        mapping_set=language.load(files.texts, load_context(settings)),
+        mapping_set=load_files(settings),
         received_at=arrived.received_at,
     )
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from bridge import mapping_files
 from bridge.backtesting import Backtest, Backtesting, Change, Difference, Side
-from bridge.bootstrap import load_context, mapping_set_in_force, utc_now
+from bridge.bootstrap import load_files, mapping_set_in_force, utc_now
 from bridge.bootstrap.outside import connect
 from bridge.cli.assuming import settings_for_files
 from bridge.cli.opening import ledger_to_read, read_settings
@@ -21,8 +20,7 @@ from bridge.errors import NotPossible
 from bridge.ledger import Ledger, in_force
 from bridge.ledger.accepting import NewRun
 from bridge.ledger.stored import stored_since
-from bridge.mapping import language
-from bridge.models import Json, Plan
+from bridge.models import Json, RunState
 
 _OVERLAPS = "overlaps"
 _LONGEST = timedelta(days=3_650)
@@ -88,12 +86,11 @@ def _compared(ledger: Ledger, directory: Path, last: timedelta) -> Backtest:
     if before is None:
         raise NotPossible("no mapping set is in force yet: there is nothing to compare with (start a worker)")
     new = settings_for_files(directory=directory, sources={}, portals=())
-    files = mapping_files.read(new.mappings, new.catalogue_file)
     backtesting = Backtesting(
         connections=connect(settings),
         accounts=ledger.read(in_force.own_accounts),
         before=before,
-        after=language.load(files.texts, load_context(new)),
+        after=load_files(new),
     )
     return backtesting.compare(stored_since(ledger, utc_now() - last))
 
@@ -123,9 +120,8 @@ def _print_differences(change: Change, differences: tuple[Difference, ...]) -> N
         return
     line(f"{change}: {len(differences)}")
     for each in differences[:_SHOWN]:
-        run = each.after or each.before
-        assert run is not None
-        line(f"{each.ticket} {each.mapping}: {_told(run)} (delivery {each.delivery})", indent=2)
+        run = each.run
+        line(f"{run.ticket.key} {run.mapping}: {_told(run)} (delivery {each.delivery})", indent=2)
         for name, old, new in each.what:
             line(f"{name}: {old} -> {new}", indent=4)
     if len(differences) > _SHOWN:
@@ -135,9 +131,8 @@ def _print_differences(change: Change, differences: tuple[Difference, ...]) -> N
 def _told(run: NewRun) -> str:
     if run.plan is None:
         return f"{run.state}, {run.detail}"
-    return f"{run.plan.action} on {', '.join(run.plan.devices)}" + (
-        "" if run.state == "queued" else f", {run.state}"
-    )
+    state = "" if run.state is RunState.QUEUED else f", {run.state}"
+    return f"{run.plan.action} on {', '.join(run.plan.devices)}{state}"
 
 
 def _for_programs(result: Backtest) -> Json:
@@ -151,8 +146,8 @@ def _for_programs(result: Backtest) -> Json:
             {
                 "change": each.change,
                 "delivery": each.delivery,
-                "ticket": each.ticket,
-                "mapping": each.mapping,
+                "ticket": each.run.ticket.key,
+                "mapping": each.run.mapping,
                 "before": _run(each.before),
                 "after": _run(each.after),
                 "what": [dict(zip(("name", "before", "after"), one, strict=True)) for one in each.what],
@@ -179,7 +174,7 @@ def _overlaps(overlaps: Iterable[tuple[tuple[str, str], int]]) -> Json:
 def _run(run: NewRun | None) -> Json:
     if run is None:
         return None
-    plan: Plan | None = run.plan
+    plan = run.plan
     return {
         "state": run.state,
         "detail": run.detail,

@@ -10,8 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from bridge import mapping_files
-from bridge.bootstrap import load_context, utc_now
+from bridge.bootstrap import load_files, utc_now
 from bridge.bootstrap.outside import connect, system
 from bridge.cli import safeguards, traces
 from bridge.cli.assuming import settings_for_files
@@ -20,7 +19,6 @@ from bridge.cli.previewing import LookUp, Preview, previews
 from bridge.cli.showing import as_json, jsonable, line
 from bridge.connections import Connections
 from bridge.errors import NotPossible, WebhookRefused
-from bridge.mapping import language
 from bridge.mapping.bounds import tightest
 from bridge.mapping.evaluate import explain as explain_all
 from bridge.mapping.language import MappingSet
@@ -106,8 +104,7 @@ def _explained(
         raise NotPossible(f"such a webhook is refused with {error.status}: {error.detail}") from error
     if isinstance(event, Ignored):
         return event
-    files = mapping_files.read(settings.mappings, settings.catalogue_file)
-    mapping_set = language.load(files.texts, load_context(settings))
+    mapping_set = load_files(settings)
     connections = connect(settings)
     asking = Resolving(connections=lambda: connections, clock=utc_now).resolve if look_up else None
     return tuple(
