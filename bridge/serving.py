@@ -11,6 +11,7 @@ from bridge import logs, web
 from bridge.bootstrap import Bridge, open_bridge, read_live_settings, utc_now
 from bridge.undertaking import DEAD_AFTER_BEATS
 from bridge.vitals import Vitals
+from bridge.web.services import Services
 
 # A sender waits 10 to 30 seconds: it is told of a ledger that stands still while it still listens.
 WRITE_TIMEOUT = 4.0
@@ -54,12 +55,23 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
     app = web.create_app(
         receiving=bridge.receiving,
         connections=bridge.watching.connections,
-        ledger=bridge.ledger,
         vitals=vitals,
         has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
         clock=utc_now,
         threads=settings.web_threads,
-        with_page=settings.page,
+        console=_console(bridge, vitals) if settings.console == "open" else None,
     )
     app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals)
     return app
+
+
+def _console(bridge: Bridge, vitals: Vitals) -> Services:
+    return Services(
+        ledger=bridge.ledger,
+        vitals=vitals,
+        operations=bridge.operations,
+        connections=bridge.watching.connections,
+        mapping_set=bridge.watching.look_up,
+        settings=bridge.settings.current,
+        clock=utc_now,
+    )

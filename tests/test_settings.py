@@ -66,7 +66,7 @@ def test_nothing_set_gives_the_defaults() -> None:
         8,
         timedelta(hours=24),
     )
-    assert (settings.sources, settings.portals, settings.page, settings.paused) == ((), (), False, False)
+    assert (settings.sources, settings.portals, settings.console, settings.paused) == ((), (), "off", False)
 
 
 def test_a_source_and_a_portal_are_named_by_the_middle_of_their_variables() -> None:
@@ -92,8 +92,8 @@ def test_several_sources_of_one_kind_and_several_portals_work() -> None:
 
 
 def test_what_is_not_ours_is_ignored_and_what_is_empty_counts_as_not_set() -> None:
-    settings = read_settings({**GOOD, "PATH": "/bin", "BRIDGE_PAGE": "", "XBRIDGE_FOO": "1"})
-    assert settings.page is False
+    settings = read_settings({**GOOD, "PATH": "/bin", "BRIDGE_CONSOLE": "", "XBRIDGE_FOO": "1"})
+    assert settings.console == "off"
 
 
 def test_the_environment_wins_over_the_file_of_variables(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_dollar_in_the_file_of_variables_stays_as_typed(tmp_path: Path) -> Non
 
 def test_a_line_of_the_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
-    env_file.write_text(f'BRIDGE_PAGE=on\nBRIDGE_LOG_LEVEL="{CANARY}\n')
+    env_file.write_text(f'BRIDGE_CONSOLE=open\nBRIDGE_LOG_LEVEL="{CANARY}\n')
     (problem,) = problems_of({}, env_file)
     assert problem == f"{env_file}:2: cannot be read (write NAME=value, in quotes if need be)"
 
@@ -555,3 +555,35 @@ def test_every_setting_is_described_and_a_default_reads_back_as_itself() -> None
 def test_every_secret_may_come_from_a_file() -> None:
     names = {doc.name for doc in describe()}
     assert {f"{doc.name}_FILE" for doc in describe() if doc.secret} <= names
+
+
+@pytest.mark.parametrize(
+    ("bind", "allowed"),
+    [("127.0.0.1:8080", True), ("[::1]:8080", True), ("localhost:8080", True), ("0.0.0.0:8080", False)],
+)
+def test_a_console_is_open_on_loopback_only(bind: str, allowed: bool) -> None:
+    given = {**GOOD, "BRIDGE_CONSOLE": "open", "BRIDGE_BIND": bind}
+    if allowed:
+        assert read_settings(given).console == "open"
+    else:
+        with pytest.raises(ConfigurationError, match="BRIDGE_CONSOLE: may be open only where BRIDGE_BIND"):
+            read_settings(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("https://bridge.example.com/", "https://bridge.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://bridge.example.com", None),
+        ("https://bridge.example.com/path", None),
+        ("https://bridge.example.com?x=1", None),
+        ("bridge.example.com", None),
+    ],
+)
+def test_the_public_address_is_the_top_of_an_https_host(given: str, read: str | None) -> None:
+    if read is None:
+        with pytest.raises(ConfigurationError, match="BRIDGE_PUBLIC_URL: "):
+            read_settings({**GOOD, "BRIDGE_PUBLIC_URL": given})
+    else:
+        assert read_settings({**GOOD, "BRIDGE_PUBLIC_URL": given}).public_url == read

@@ -123,7 +123,7 @@ def environment(sandbox: Sandbox, folder: Path, database_url: str, port: int) ->
         "BRIDGE_BIND": f"127.0.0.1:{port}",
         "BRIDGE_WEB_WORKERS": "1",
         "BRIDGE_BEAT_SECONDS": str(BEAT_SECONDS),
-        "BRIDGE_PAGE": "on",
+        "BRIDGE_CONSOLE": "open",
         "BRIDGE_PER_HOUR": "1000000",
         "BRIDGE_PAUSE_FILE": str(folder / "pause"),
         "BRIDGE_PORTALS__MAIN__BASE_URL": sandbox.nexthink_url,

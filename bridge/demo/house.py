@@ -146,6 +146,6 @@ def _variables(sandbox: Sandbox, *, bind: str) -> dict[str, str]:
         "BRIDGE_PORTALS__MAIN__NXQL_URL": sandbox.nxql_url,
         "BRIDGE_BIND": bind,
         "BRIDGE_WEB_WORKERS": "1",
-        "BRIDGE_PAGE": "on",
+        "BRIDGE_CONSOLE": "open",
         "BRIDGE_GRACE_SECONDS": "2",
     }

@@ -30,6 +30,13 @@ _ONLY_WITH: Mapping[str, tuple[str, str]] = {
 }
 
 
+def of_bridge(given: Given) -> Iterator[tuple[str, str]]:
+    """Yield (setting, what is wrong) for the bridge's own."""
+    host = given.get("bind", "127.0.0.1:8080").rpartition(":")[0].strip("[]")
+    if given.get("console") == "open" and not forms.is_loopback(host):
+        yield "console", "may be open only where BRIDGE_BIND is loopback (anybody could act there)"
+
+
 def of_source(given: Given) -> Iterator[tuple[str, str]]:
     """Yield (setting, what is wrong) for one source."""
     for setting, (selector, wanted) in _ONLY_WITH.items():

@@ -98,6 +98,14 @@ def base_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def public_address(text: str) -> str:
+    """Check the address under which this service is reached, and return it without the last slash."""
+    address = base_address(text)
+    if urlsplit(address).path:
+        raise ValueError("must not hold a path (the service stands at the top of its host)")
+    return address
+
+
 def engine_template(text: str) -> str:
     """Check the template of an Engine's NXQL address; only {address} and {name} may stand in it."""
     try:

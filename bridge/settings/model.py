@@ -114,10 +114,15 @@ class Settings(BaseSettings):
     pause_file: Path | None = Field(
         None, description="While this file exists, this host sends nothing to Nexthink."
     )
-    page: bool = Field(
-        False,
-        description="`on`: a read-only page at / lists deliveries and runs. It asks for no password, so "
-        "leave it off unless a proxy in front does.",
+    console: Literal["off", "open"] = Field(
+        "off",
+        description="`open`: the console at /, where everybody who reaches it may do everything; only with "
+        "BRIDGE_BIND on loopback.",
+    )
+    public_url: Annotated[str, AfterValidator(forms.public_address)] | None = Field(
+        None,
+        description="Where people and senders reach this service from outside, such as "
+        "`https://bridge.example.com`.",
     )
     bind: Annotated[str, AfterValidator(forms.listening_address)] = Field(
         "127.0.0.1:8080", description="Where the web process listens. The variable PORT, where set, wins."

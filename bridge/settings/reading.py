@@ -180,6 +180,8 @@ def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _combination_problems(raw: Mapping[str, Any]) -> Iterator[str]:
+    for setting, problem in combinations.of_bridge(raw):
+        yield f"{PREFIX}{setting.upper()}: {problem}"
     for group, judge in zip(GROUPS, (combinations.of_source, combinations.of_portal), strict=True):
         for member in raw[group.lower()]:
             for setting, problem in judge(member):

@@ -1,8 +1,9 @@
-"""The web process's application: webhooks, health, metrics, and the read-only page.
+"""The web process's application: webhooks, health, metrics, and the console.
 
 It must not construct use cases, nor start anything; a request is all that it acts on.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,10 +13,10 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from bridge.connections import Connections
-from bridge.ledger import Ledger
 from bridge.receiving import Receiving
 from bridge.vitals import Vitals
-from bridge.web import health, metrics, page, problems, schemas, webhooks
+from bridge.web import health, metrics, problems, schemas, webhooks
+from bridge.web.services import Services
 from bridge.web.turnstile import KEPT_FREE, Turnstile
 
 # What composition may speak of without knowing the framework.
@@ -26,14 +27,16 @@ def create_app(
     *,
     receiving: Receiving,
     connections: Callable[[], Connections],
-    ledger: Ledger,
     vitals: Vitals,
     has_mapping_set: Callable[[], bool],
     clock: Callable[[], datetime],
     threads: int,
-    with_page: bool,
+    console: Services | None,
 ) -> Application:
-    """Return the application over these use cases; `threads` is how many requests it serves at once."""
+    """Return the application over these use cases; `threads` is how many requests it serves at once.
+
+    Without `console` there is none.
+    """
     app = Flask(__name__, static_folder=None)
     # A redirect would lead to whatever the Host header says: a wrong address is not found instead.
     app.url_map.merge_slashes = False
@@ -51,6 +54,23 @@ def create_app(
     app.register_blueprint(health.blueprint(vitals=vitals, has_mapping_set=has_mapping_set))
     app.register_blueprint(metrics.blueprint(vitals=vitals))
     app.register_blueprint(schemas.blueprint())
-    if with_page:
-        app.register_blueprint(page.blueprint(ledger=ledger))
+    if console is not None:
+        _add_console(app, console)
     return app
+
+
+def _add_console(app: Flask, services: Services) -> None:
+    from flask_wtf.csrf import CSRFProtect  # noqa: PLC0415 - most bridges run without, and start sooner
+
+    from bridge.web.console import blueprint  # noqa: PLC0415 - as above
+
+    # Made here, before gunicorn makes its processes, so that all of them know each other's forms.
+    app.secret_key = secrets.token_bytes(32)
+    app.config.update(
+        # The console asks for it; a webhook proves itself otherwise.
+        WTF_CSRF_CHECK_DEFAULT=False,
+        SESSION_COOKIE_NAME="console",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.register_blueprint(blueprint(services, CSRFProtect(app)))

@@ -203,7 +203,7 @@ def opened(environment: Callable[..., dict[str, str]], sender: Sender) -> Callab
 @pytest.fixture(scope="module")
 def web(opened: Callable[..., AbstractContextManager[Web]], tmp_path_factory: Any) -> Iterator[Web]:
     """A web process on SQLite with its page, shared by the tests of a module, each with its own tickets."""
-    with opened(tmp_path_factory.mktemp("web"), BRIDGE_PAGE="on") as running:
+    with opened(tmp_path_factory.mktemp("web"), BRIDGE_CONSOLE="open") as running:
         yield running
 
 

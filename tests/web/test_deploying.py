@@ -58,7 +58,7 @@ def test_the_proxy_takes_bodies_that_are_a_little_larger_than_the_bridge_does() 
 
 def _example(rule: str) -> str:
     """Return a path that a route serves."""
-    named = {"source": "jira", "filename": "page.css"}
+    named = {"source": "jira", "filename": "console.css"}
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda match: named.get(match[1], "dqfk8fgwd6ygx"), rule)
 
 

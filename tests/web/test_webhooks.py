@@ -163,7 +163,7 @@ def test_a_source_that_is_not_configured_is_not_found(web: Any, sender: Any, nam
 SAME = ("//webhooks/jira", "//", "//health")
 WRONG = (
     *("/webhooks//jira", "/webhooks/jira/", "//evil.example/webhooks/jira", "/health/", "/runs//x"),
-    *("/runs", "/runs/x/", "/static", "/static//page.css", "/deliveries/x//"),
+    *("/runs", "/runs/x/", "/static", "/static//console.css", "/deliveries/x//"),
 )
 
 
@@ -274,12 +274,11 @@ def unlucky(web: Any) -> Any:
     return web_package.create_app(
         receiving=bridge.receiving,
         connections=fails,
-        ledger=bridge.ledger,
         vitals=web.process.vitals,
         has_mapping_set=fails,
         clock=utc_now,
         threads=4,
-        with_page=False,
+        console=None,
     )
 
 

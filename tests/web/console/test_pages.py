@@ -1,5 +1,6 @@
 """The page: off unless it is turned on, read-only, and everything on it is escaped and harmless."""
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from bridge.ledger import people
 from bridge.ledger.people import Act
 from bridge.models import CallResult, CallState, PauseScope, Run, RunState
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Elements(HTMLParser):
@@ -71,15 +72,16 @@ def test_nothing_on_a_page_runs_or_is_loaded_from_elsewhere(
 ) -> None:
     response = web.get(pages[page])
     content = Elements(response.text)
-    assert not content.all("script") + content.all("style") + content.all("iframe") + content.all("img")
+    assert not content.all("style") + content.all("iframe") + content.all("img")
+    assert content.all("script") == [{"src": "/static/htmx.min.js", "defer": None}]
     for tag, attributes in content.found:
         assert not {name for name in attributes if name.startswith("on") or name == "style"}, tag
         for target in (attributes.get("href"), attributes.get("src"), attributes.get("action")):
             assert target is None or target.startswith(("/", "#", "http://127.0.0.1:9/browse/")), target
     assert "canary" not in response.text
     assert response.headers["Content-Security-Policy"] == (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
@@ -207,9 +209,41 @@ def test_what_is_not_there_is_not_found(web: Any, path: str) -> None:
     assert web.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/static/../page.py", "/static/%2e%2e/page.py", "/static/..%2fpage.py"])
+@pytest.mark.parametrize(
+    "path", ["/static/../access.py", "/static/%2e%2e/access.py", "/static/..%2faccess.py"]
+)
 def test_only_the_style_and_the_icon_are_served_as_files(web: Any, path: str) -> None:
     assert web.get(path).status_code == 404
+
+
+def test_the_script_is_the_one_that_was_looked_at() -> None:
+    """htmx 4.0.1 as its registry has it, dist/htmx.min.js."""
+    script = (ROOT / "bridge" / "web" / "console" / "static" / "htmx.min.js").read_bytes()
+    assert hashlib.sha384(script).hexdigest() == (
+        "429f6b742f07ec4a8ea17fa74743f744f1b63688e2faa7702651a97f3c1026c7cea69dec1b021d48ff713b7f94944867"
+    )
+
+
+def test_every_view_of_the_console_names_the_role_that_it_needs(web: Any) -> None:
+    views = {name: view for name, view in web.app.view_functions.items() if name.startswith("console.")}
+    without = {name for name, view in views.items() if not hasattr(view, "needed_role")}
+    assert without == {"console.static"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:8080", 200),
+        ("127.0.0.1", "localhost", 200),
+        ("::1", "[::1]:8080", 200),
+        ("127.0.0.1", "bridge.example.com", 403),
+        ("127.0.0.1", "127.0.0.1.example.com", 403),
+        ("192.0.2.7", "127.0.0.1", 403),
+    ],
+)
+def test_an_open_console_is_for_who_sits_at_this_machine(web: Any, peer: str, host: str, status: int) -> None:
+    answer = web.app.test_client().get("/", headers={"Host": host}, environ_overrides={"REMOTE_ADDR": peer})
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -222,14 +256,14 @@ def test_without_its_setting_there_is_no_page(
     opened: Callable[..., Any], tmp_path: Path, pages: dict[str, str]
 ) -> None:
     with opened(tmp_path) as web:
-        for path in (*pages.values(), "/static/page.css"):
+        for path in (*pages.values(), "/static/console.css"):
             assert web.get(path).status_code == 404
 
 
 def test_a_ledger_that_cannot_be_read_is_said_in_plain_words(
     opened: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with opened(tmp_path, BRIDGE_PAGE="on") as web:
+    with opened(tmp_path, BRIDGE_CONSOLE="open") as web:
         with sqlite3.connect(tmp_path / "bridge.sqlite3") as other:
             other.execute("ALTER TABLE deliveries RENAME TO elsewhere")
         other.close()
@@ -243,7 +277,7 @@ def test_a_ledger_that_cannot_be_read_is_said_in_plain_words(
 
 
 def palettes() -> Iterator[dict[str, str]]:
-    style = (ROOT / "bridge" / "web" / "static" / "page.css").read_text()
+    style = (ROOT / "bridge" / "web" / "console" / "static" / "console.css").read_text()
     for block in re.findall(r":root\s*\{([^}]*)\}", style):
         yield dict(re.findall(r"--([a-z-]+):\s*(#[0-9a-f]{6})", block))
 

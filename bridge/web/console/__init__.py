@@ -1,0 +1,34 @@
+"""The console: pages for people in a browser, over the same use cases as the command line.
+
+It must not hold a rule: a page shows what it is given, and asks `Operations` for what a person does.
+"""
+
+from typing import Final
+
+from flask import Blueprint
+from flask_wtf.csrf import CSRFProtect
+
+from bridge.web.console import access, deliveries, overview, runs, showing
+from bridge.web.console.access import Role
+from bridge.web.services import Services
+
+# What the top of every page leads to, for whom.
+_NAVIGATION: Final = (("console.overview", "Overview", Role.VIEWER),)
+
+
+def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
+    """Return the pages, each part's routes added by its module."""
+    door = Blueprint(
+        "console", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
+    )
+    showing.install(door)
+    access.install(door, csrf)
+    for part in (overview, runs, deliveries):
+        part.install(door, services)
+
+    @door.context_processor
+    def navigation() -> dict[str, object]:
+        may = access.visitor().may
+        return {"navigation": [(endpoint, words) for endpoint, words, role in _NAVIGATION if may(role)]}
+
+    return door

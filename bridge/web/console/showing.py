@@ -1,0 +1,106 @@
+"""How the pages show what they have: words, colours, moments, and what goes with every page.
+
+It must not look anything up.
+"""
+
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, render_template
+
+from bridge.comments import masking
+from bridge.errors import LedgerUnavailable, NotPossible
+from bridge.web.problems import RETRY_AFTER_SECONDS
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+# What a page may load: its own style, icon and script, and by that script its own parts anew.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+# How a state is coloured; the word itself always stands beside the colour.
+_TONES: Final = {
+    "answered": "good",
+    "posted": "good",
+    "fired": "good",
+    "ok": "good",
+    "evaluated": "plain",
+    "queued": "busy",
+    "claimed": "busy",
+    "sending": "busy",
+    "intended": "busy",
+    "pending": "busy",
+    "owed": "busy",
+    "posting": "busy",
+    "unknown": "warning",
+    "held": "warning",
+    "timeout": "warning",
+    "not_sent": "warning",
+    "expired": "warning",
+    "unplannable": "warning",
+    "refused": "bad",
+    "dead": "bad",
+    "undeliverable": "bad",
+    "engine_error": "bad",
+    "not_connected": "bad",
+    "excluded": "bad",
+    "no_permission": "bad",
+    "unrecognised": "bad",
+}
+
+
+def install(door: Blueprint) -> None:
+    """Give a blueprint's templates their filters, its responses their policy, and its errors their page."""
+    door.add_app_template_filter(_tone, "tone")
+    door.add_app_template_filter(_words, "words")
+    door.add_app_template_filter(_moment, "moment")
+    door.add_app_template_filter(masking.mask, "mask")
+    door.add_app_template_test(_is_web_address, "web_address")
+
+    @door.after_request
+    def restrict(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        return response
+
+    @door.errorhandler(LedgerUnavailable)
+    def unavailable(_error: LedgerUnavailable) -> Response:
+        response = shown("missing.html", HTTPStatus.SERVICE_UNAVAILABLE, text="The ledger does not answer.")
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+
+    @door.errorhandler(NotPossible)
+    def missing(_error: NotPossible) -> Response:
+        return shown("missing.html", HTTPStatus.NOT_FOUND, text="There is no such entry.")
+
+
+def shown(template: str, status: int = HTTPStatus.OK, **given: object) -> Response:
+    """Return a page."""
+    content = render_template(template, now=datetime.now(UTC), **given)
+    return Response(content, status, content_type="text/html; charset=utf-8")
+
+
+def identifier(text: str) -> str:
+    """Return what may be the identifier of a run or a delivery; raise NotPossible for anything else."""
+    if not _ID.fullmatch(text):
+        raise NotPossible("no such identifier")
+    return text
+
+
+def _tone(state: str) -> str:
+    return _TONES.get(state, "plain")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _is_web_address(text: str | None) -> bool:
+    return text is not None and text.startswith(("https://", "http://"))

@@ -1,0 +1,31 @@
+"""What the console's pages work with.
+
+It must not construct anything: composition hands it over.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.connections import Connections
+from bridge.ledger import Ledger
+from bridge.mapping.language import MappingSet
+from bridge.operations import Operations
+from bridge.settings import Settings
+from bridge.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases behind the pages.
+
+    `mapping_set` looks up the set in force, and gives None where there is none that this version can read.
+    """
+
+    ledger: Ledger
+    vitals: Vitals
+    operations: Operations
+    connections: Callable[[], Connections]
+    mapping_set: Callable[[], MappingSet | None]
+    settings: Callable[[], Settings]
+    clock: Callable[[], datetime]

@@ -1,0 +1,121 @@
+"""The console in a real browser, over a running web process."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from werkzeug.serving import make_server
+
+CHROMIUM = shutil.which("chromium")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        reason = "Debian's chromium is not installed (make packages)"
+        if os.environ.get("BRIDGE_CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET), timeout=30_000)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def address(web: Any, sender: Any, work: Callable[..., Any]) -> Iterator[str]:
+    """The page over a socket, with an answered run, one that waits, and a ticket that asked for nothing."""
+    web.post(sender.created()[1])
+    work(web.ledger)
+    web.post(sender.created()[1])
+    web.post(sender.created(customfield_10050={"value": "Something else"})[1])
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        # This server leaves the file open that it sends to a browser which has gone; so it sends none.
+        with closing(web.app(environ, start_response)) as answered:
+            return [b"".join(answered)]
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.fixture
+def look(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page in a new context; whatever the browser complains of fails the test at its end.
+
+    That is every console message, script error, violation of the content security policy, and lost request.
+    """
+    contexts = []
+    complaints: list[str] = []
+
+    def do(url: str, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+
+        def note(message: ConsoleMessage) -> None:
+            complaints.append(message.text)
+
+        def lost(request: Request) -> None:
+            # The browser itself gives up on an icon when the next page is opened before it came.
+            if request.failure != "net::ERR_ABORTED":
+                complaints.append(request.url)
+
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lost)
+        page.goto(url)
+        return page
+
+    yield do
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def shot() -> Callable[[Page, str], None]:
+    """Keep a picture where somebody asked for pictures."""
+
+    def do(page: Page, name: str) -> None:
+        folder = os.environ.get("BRIDGE_SCREENSHOTS")
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return do
+
+
+@pytest.fixture(scope="session")
+def accessible() -> Callable[[Page], None]:
+    """Have axe judge a page; it must find nothing serious."""
+    axe = Axe()
+
+    def do(page: Page) -> None:
+        found = axe.run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in {"serious", "critical"}]
+        assert serious == [], [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]
+
+    return do

@@ -1,0 +1,104 @@
+"""The pages in a real browser: narrow and wide, light and dark, by keyboard, with nothing blocked."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from bridge.ledger import people
+from bridge.ledger.people import Act
+from bridge.models import PauseScope
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_is_blocked_in_part_or_wider_than_the_window(
+    look: Callable[..., Page],
+    shot: Callable[[Page, str], None],
+    accessible: Callable[[Page], None],
+    address: str,
+    width: int,
+    scheme: str,
+) -> None:
+    page = look(address, width, scheme)
+    run = page.locator("section", has=page.get_by_role("heading", name="Runs", exact=True))
+    links = [
+        address,
+        *(
+            address + str(run.locator("tbody th a").nth(number).get_attribute("href"))
+            for number in range(run.locator("tbody tr").count())
+        ),
+        address + str(page.locator("[href^='/deliveries/']").first.get_attribute("href")),
+    ]
+    assert len(links) >= 4
+    for number, link in enumerate(links):
+        page.goto(link)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, link
+        accessible(page)
+        shot(page, f"{scheme}-{width}-{number}")
+
+
+@pytest.mark.parametrize("width", [320, 420, 768, 780, 1280])
+def test_why_something_is_paused_is_never_cut(
+    look: Callable[..., Page], shot: Callable[[Page, str], None], web: Any, address: str, width: int
+) -> None:
+    act = Act(author="ada.example@bastion-1", reason="the wrong script was published, see CHG0042")
+    paused = {"scope": PauseScope.MAPPING, "value": "office-repair-when-approved"}
+    web.ledger.write(people.pause, **paused, lasting=timedelta(hours=2), act=act)
+    page = look(address, width)
+    web.ledger.write(people.resume, **paused, act=act)
+    row = page.get_by_role("row", name="office-repair-when-approved").first
+    assert row.get_by_role("cell").count() == 4
+    table = page.locator("table", has=row)
+    assert table.evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+    for cell in row.get_by_role("cell").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["width"] > 0
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shot(page, f"paused-{width}")
+
+
+def test_the_style_is_in_force_and_follows_the_readers_scheme(
+    look: Callable[..., Page], address: str
+) -> None:
+    grounds = {
+        scheme: look(address, 1280, scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    }
+    assert grounds == {"light": "rgb(246, 247, 249)", "dark": "rgb(18, 22, 28)"}
+
+
+def test_a_ticket_is_found_by_keyboard_alone(look: Callable[..., Page], web: Any, address: str) -> None:
+    answered = next(run for run in web.runs() if run.state == "answered")
+    page = look(address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type(answered.ticket.key.lower())
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=f"Ticket {answered.ticket.key}").wait_for()
+    page.get_by_role("link", name=answered.id).click()
+    page.get_by_role("heading", name="Timeline").wait_for()
+    assert page.get_by_role("row", name="engine-paris").get_by_text("accepted").is_visible()
+
+
+def test_the_lists_look_again_only_when_asked_to(
+    look: Callable[..., Page], web: Any, sender: Any, address: str
+) -> None:
+    page = look(address)
+    assert page.locator("meta[http-equiv]").count() == 0
+    page.get_by_role("link", name="Look again every").click()
+    ticket, body = sender.created()
+    web.post(body)
+    page.get_by_role("link", name=ticket).first.wait_for(timeout=9_000)
+    page.get_by_role("link", name="Stop").click()
+    assert page.locator("meta[http-equiv]").count() == 0
