@@ -4,38 +4,26 @@ It must not send an action, nor remember anything.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from bridge import describing
 from bridge.bootstrap import load_files, utc_now
-from bridge.bootstrap.outside import connect, system
-from bridge.cli import safeguards, traces
+from bridge.bootstrap.outside import connect
+from bridge.cli import traces
 from bridge.cli.assuming import settings_for_files
 from bridge.cli.options import NamedSource, SourceParam, directory_argument, json_option, portal_option
-from bridge.cli.previewing import LookUp, Preview, previews
 from bridge.cli.showing import as_json, jsonable, line
-from bridge.connections import Connections
 from bridge.errors import NotPossible, WebhookRefused
+from bridge.explaining import Explanation, explained
 from bridge.mapping.bounds import tightest
-from bridge.mapping.evaluate import explain as explain_all
-from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
-from bridge.models import Decision, Delivery, Ignored, Json, Plan, Problem, SourceName, Unplannable
+from bridge.models import Ignored, Json, Plan, Problem, SourceName, Unplannable
+from bridge.previewing import Preview
 from bridge.resolving import Later, Resolving
 from bridge.settings import Settings
-from bridge.ticketing import strict_json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """A decision, and for a plan its mapping and what would be sent, or why nothing would be."""
-
-    decision: Decision
-    rule: MappingRule | None
-    requests: tuple[Preview, ...] | Problem | Later | None
 
 
 @click.command()
@@ -89,39 +77,19 @@ def _explained(
     configured = {source.name: source for source in settings.sources}
     if name not in configured:
         raise NotPossible(f"there is no source {name} (known: {', '.join(configured)}; or say {name}=KIND)")
-    received_at = utc_now()
+    connections = connect(settings)
+    resolving = Resolving(connections=lambda: connections, clock=utc_now)
     try:
-        delivery = Delivery(
-            source=name,
-            key="explained",
-            digest="",
-            timed=True,
-            payload=strict_json.parse(body),
-            received_at=received_at,
+        return explained(
+            body,
+            system=connections.sources[name].system,
+            portals={portal: one.config for portal, one in connections.portals.items()},
+            mapping_set=load_files(settings),
+            look_up=resolving.resolve if look_up else None,
+            received_at=utc_now(),
         )
-        event = system(configured[name]).parse_event(delivery)
     except WebhookRefused as error:
         raise NotPossible(f"such a webhook is refused with {error.status}: {error.detail}") from error
-    if isinstance(event, Ignored):
-        return event
-    mapping_set = load_files(settings)
-    connections = connect(settings)
-    asking = Resolving(connections=lambda: connections, clock=utc_now).resolve if look_up else None
-    return tuple(
-        _with_requests(decision, mapping_set, connections, asking)
-        for decision in explain_all(event, mapping_set, received_at=received_at)
-    )
-
-
-def _with_requests(
-    decision: Decision, mapping_set: MappingSet, connections: Connections, asking: LookUp | None
-) -> Explanation:
-    plan = decision.result
-    if not isinstance(plan, Plan):
-        return Explanation(decision=decision, rule=None, requests=None)
-    portal = connections.portals[plan.portal].config
-    rule = next(rule for rule in mapping_set.mappings if rule.id == decision.mapping)
-    return Explanation(decision=decision, rule=rule, requests=previews(plan, portal, asking))
 
 
 def _for_programs(one: Explanation) -> Json:
@@ -155,7 +123,8 @@ def _print_plan(plan: Plan, rule: MappingRule) -> None:
     line(f"devices     {', '.join(plan.devices)} (by {plan.by})", indent=2)
     for name, value in plan.params:
         line(f"parameter   {name}: {value}", indent=2)
-    safeguards.bounds(plan, rule)
+    for kind, text in describing.bounds(plan, rule):
+        line(f"{kind:<12}{text}", indent=2)
     line(f"told        {plan.style.visibility}", indent=2)
 
 

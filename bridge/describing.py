@@ -1,11 +1,10 @@
-"""Prints what bounds a plan: its limits and whose they are, approval, whose devices, and what follows.
+"""Says in words what bounds a plan: limits and whose they are, approval, whose devices, and what follows.
 
 It must not look at what was used of a limit, nor at earlier runs.
 """
 
 from collections.abc import Iterator
 
-from bridge.cli.showing import line
 from bridge.comments.waiting import limit_in_words, span_in_words
 from bridge.comments.waiting_words import LAYER_WORDS
 from bridge.mapping.bounds import tightest
@@ -14,28 +13,27 @@ from bridge.models import ApprovalRule, DeviceKey, Plan, WriteBack
 from bridge.policy import needs_approval
 
 
-def bounds(plan: Plan, rule: MappingRule) -> None:
-    """Print the bounds of a plan under the mapping that made it, one on a line."""
-    most = f"{plan.max_devices} devices (set for {LAYER_WORDS[rule.max_devices_of]})"
-    line(f"at most     {most}", indent=2)
+def bounds(plan: Plan, rule: MappingRule) -> Iterator[tuple[str, str]]:
+    """Yield the bounds of a plan under the mapping that made it, each as its kind and a text."""
+    yield "at most", f"{plan.max_devices} devices (set for {LAYER_WORDS[rule.max_devices_of]})"
     age = span_in_words(plan.max_age)
-    line(f"age         sent within {age} of the change (set for {LAYER_WORDS[rule.max_age_of]})", indent=2)
+    yield "age", f"sent within {age} of the change (set for {LAYER_WORDS[rule.max_age_of]})"
     holding = tightest(plan.limits)
     for limit in plan.limits:
         others = sum(other.kind is limit.kind for other in plan.limits) > 1
         mark = ", the tightest of its kind" if others and limit in holding else ""
-        line(f"limit       {limit_in_words(limit)}{mark}", indent=2)
+        yield "limit", f"{limit_in_words(limit)}{mark}"
     for text in _approval(plan):
-        line(f"approval    {text}", indent=2)
+        yield "approval", text
     if plan.user is not None:
         account = f"{plan.user.login}@{plan.user.domain}" if plan.user.domain else plan.user.login
         within = span_in_words(plan.user.used_within)
-        line(f"whose       only devices that {account} has used within {within}", indent=2)
+        yield "whose", f"only devices that {account} has used within {within}"
     if plan.send_again is not None:
         wait = span_in_words(plan.send_again.wait)
-        line(f"again       up to {plan.send_again.times} times, {wait} after an answer", indent=2)
+        yield "again", f"up to {plan.send_again.times} times, {wait} after an answer"
     for change in plan.after:
-        line(f"after       {change.outcome}: {', '.join(_changes(change))}", indent=2)
+        yield "after", f"{change.outcome}: {', '.join(_changes(change))}"
 
 
 def _approval(plan: Plan) -> Iterator[str]:
