@@ -27,9 +27,7 @@ except ConfigurationError as error:
 
 # Platforms that start a Procfile say by PORT where they expect it, on all of the container's addresses.
 if os.environ.get("PORT") and _settings.console == "open":
-    raise SystemExit(
-        "BRIDGE_CONSOLE: may not be open where PORT is set (which is on all addresses)"
-    )
+    raise SystemExit("BRIDGE_CONSOLE: may not be open where PORT is set (which is on all addresses)")
 bind = f"0.0.0.0:{os.environ['PORT']}" if os.environ.get("PORT") else _settings.bind
 
 # Seconds that a whole request may take to arrive, from its first byte.

@@ -233,12 +233,12 @@ def list_deliveries(tx: Tx, *, limit: int, ticket: str | None = None) -> tuple[D
     query = select(deliveries).order_by(deliveries.c.received_at.desc()).limit(limit)
     if ticket is not None:
         query = query.where(deliveries.c.ticket_key == ticket)
-    return tuple(map(_delivery_line, tx.connection.execute(query).mappings()))
+    return tuple(map(delivery_line, tx.connection.execute(query).mappings()))
 
 
 def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:
     """Return a delivery; raise NotPossible where there is none."""
-    return _delivery_line(_delivery_row(tx, delivery))
+    return delivery_line(_delivery_row(tx, delivery))
 
 
 def whole_delivery(tx: Tx, *, delivery: DeliveryId) -> Delivery:
@@ -258,7 +258,8 @@ def _delivery_row(tx: Tx, delivery: DeliveryId) -> RowMapping:
     return row
 
 
-def _delivery_line(row: RowMapping) -> DeliveryLine:
+def delivery_line(row: RowMapping) -> DeliveryLine:
+    """Read a row as lists show it."""
     return DeliveryLine(
         id=DeliveryId(row["id"]),
         source=row["source"],

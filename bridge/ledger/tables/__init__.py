@@ -19,7 +19,7 @@ from bridge.ledger.tables.work import (
 )
 
 # The schema that this code reads and writes: the newest revision in migrations/versions.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 __all__ = [
     "IS_PENDING",

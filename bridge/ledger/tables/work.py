@@ -118,7 +118,7 @@ Index(
 # Every unfinished or waiting run; ended ones, which are nearly all, stay out of it.
 UNENDED = ("queued", "claimed", "sending", "held", "unknown", "dead")
 _UNENDED = is_in(runs.c.state, *UNENDED)
-Index("ix_runs_unended", runs.c.state, sqlite_where=_UNENDED, postgresql_where=_UNENDED)
+Index("ix_runs_unended", runs.c.state, runs.c.created_at, sqlite_where=_UNENDED, postgresql_where=_UNENDED)
 Index(
     "ix_runs_owner",
     runs.c.owner,

@@ -1,0 +1,133 @@
+"""Pages of long lists: complete, nothing twice, and each with an end, however rare what is looked for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from bridge.ledger import Ledger, Tx
+from bridge.ledger.accepting import NewRun
+from bridge.ledger.listing import (
+    SCANNED,
+    Came,
+    Place,
+    Span,
+    WantedDeliveries,
+    WantedRuns,
+    page_of_deliveries,
+    page_of_runs,
+)
+from bridge.ledger.tables import runs
+from bridge.models import MappingId, RunId, RunState
+
+
+@pytest.fixture
+def fill(accept: Callable[..., Any], make_run: Callable[..., NewRun], clock: Any) -> Any:
+    """Make runs, a batch of them at the same moment, the next batch a minute later."""
+    numbers = count(1)
+
+    def do(*batches: int, **given: Any) -> None:
+        for size in batches:
+            made = []
+            for _ in range(size):
+                number = next(numbers)
+                made.append(make_run(f"r{number:04}", key=f"k{number}", **given))
+            accept(*made)
+            clock.move(minutes=1)
+
+    return do
+
+
+def walk(ledger: Ledger, wanted: WantedRuns, limit: int) -> tuple[list[str], list[bool]]:
+    """Return all runs of all pages in order, and of each page whether it stopped looking before the end."""
+    found, stopped = [], []
+    behind: Place | None = None
+    while True:
+        page = ledger.read(page_of_runs, wanted=wanted, limit=limit, behind=behind)
+        found += [run.id for run in page.runs]
+        stopped.append(page.looked_to is not None)
+        if page.further is None:
+            return found, stopped
+        behind = page.further
+
+
+@pytest.mark.parametrize("limit", [1, 7, 50])
+def test_every_run_stands_on_one_page_the_newest_first(ledger: Ledger, fill: Any, limit: int) -> None:
+    fill(3, 20, 1, 9)
+    found, stopped = walk(ledger, WantedRuns(), limit)
+    assert sorted(found) == [f"r{number:04}" for number in range(1, 34)]
+    made = {run.id: run.created_at for run in ledger.read(page_of_runs, wanted=WantedRuns(), limit=99).runs}
+    assert found == sorted(found, key=lambda run: (made[RunId(run)], run), reverse=True)
+    assert not any(stopped)
+
+
+def copy_run(tx: Tx, *, run: str, times: int) -> None:
+    """Make a run so many times more, all a moment later than itself."""
+    others = ", ".join(column.name for column in runs.columns if column.name not in {"id", "key", "mapping"})
+    tx.connection.execute(
+        text(
+            f"INSERT INTO runs (id, key, mapping, {others}) "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :times) "
+            f"SELECT 's' || n.i, 's' || n.i, 'usual', {others} FROM n, runs WHERE id = :run"
+        ),
+        {"run": run, "times": times},
+    )
+
+
+def test_what_is_rare_is_found_behind_thousands_and_each_page_has_an_end(ledger: Ledger, fill: Any) -> None:
+    fill(1, mapping=MappingId("rare"))
+    ledger.write(copy_run, run="r0001", times=SCANNED + 10)
+    wanted = WantedRuns(mapping=MappingId("rare"))
+    first = ledger.read(page_of_runs, wanted=wanted, limit=50)
+    assert first.runs == ()
+    assert first.further is not None
+    assert first.looked_to == first.further.at
+    second = ledger.read(page_of_runs, wanted=wanted, limit=50, behind=first.further)
+    assert [run.id for run in second.runs] == ["r0001"]
+    assert second.further is second.looked_to is None
+
+
+def test_runs_are_narrowed_by_each_thing_they_have_in_common(
+    ledger: Ledger, fill: Any, accept: Any, make_run: Any, make_plan: Any, clock: Any
+) -> None:
+    fill(2)
+    ledger.write(copy_run, run="r0001", times=600)
+    since = clock.now
+    plan = make_plan(mapping="other", action="wipe", devices=("WS-Ä%1", "WS-2"))
+    odd = replace(plan.ticket, key="SUP-77", uid="77")
+    accept(make_run("odd", plan=plan, ticket=odd, state=RunState.HELD, mapping=MappingId("other")))
+    clock.move(minutes=1)
+    for wanted in (
+        WantedRuns(ticket="SUP-77"),
+        WantedRuns(state=RunState.HELD),
+        WantedRuns(mapping=MappingId("other")),
+        WantedRuns(action="wipe"),
+        WantedRuns(device="ws-Ä%1"),
+        WantedRuns(device="WS-2"),
+        WantedRuns(made=Span(since=since, until=since + timedelta(seconds=1))),
+        WantedRuns(ticket="SUP-77", state=RunState.HELD, action="wipe", device="ws-2"),
+    ):
+        assert walk(ledger, wanted, 50)[0] == ["odd"], wanted
+    for wanted in (
+        WantedRuns(device="WS"),
+        WantedRuns(device="WS-_"),
+        WantedRuns(device='WS-2","x'),
+        WantedRuns(ticket="SUP-77", state=RunState.QUEUED),
+        WantedRuns(source="servicenow"),
+    ):
+        assert walk(ledger, wanted, 50)[0] == [], wanted
+
+
+def test_deliveries_are_narrowed_by_what_came_of_them(
+    ledger: Ledger, accept: Callable[..., Any], make_run: Callable[..., NewRun], clock: Any
+) -> None:
+    accept(make_run("r1"), received_at=clock.now)
+    found = ledger.read(page_of_deliveries, wanted=WantedDeliveries(), limit=5)
+    assert [each.ticket_key for each in found.deliveries] == ["SUP-1"]
+    for came, number in ((Came.NOTHING, 1), (Came.RUN, 0), (Came.WAITING, 0)):
+        page = ledger.read(page_of_deliveries, wanted=WantedDeliveries(came=came), limit=5)
+        assert len(page.deliveries) == number, came
