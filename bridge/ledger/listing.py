@@ -19,9 +19,9 @@ from bridge.ledger.queries import DeliveryLine, delivery_line
 from bridge.ledger.tables import UNENDED, calls, deliveries, device_uses, is_in, runs
 from bridge.models import DeliveryState, Run, RunState
 
-# How many rows are looked at for a page, in steps: what is not rare is found in the first.
-_STEPS: Final = (500, 2_000, 7_500)
-SCANNED: Final = sum(_STEPS)
+# How many rows are looked at for a page, and how many of them after each step: what is not rare needs one.
+SCANNED: Final = 10_000
+_STEPS: Final = (500, 2_000, SCANNED - 2_500)
 
 
 class Came(StrEnum):
