@@ -76,6 +76,11 @@ class Reason(StrEnum):
     NO_PERMISSION = "no_permission"
     NO_ENGINES_TO_TARGET = "no_engines_to_target"
     MADE_PUBLIC = "made_public"
+    # somebody could not sign in
+    NOT_KNOWN = "not_known"
+    NO_SUCH_PERSON = "no_such_person"
+    NOT_BELIEVED = "not_believed"
+    TOO_MANY_TRIES = "too_many_tries"
 
 
 class BridgeError(Exception):
@@ -114,6 +119,14 @@ class LostOwnership(BridgeError):
 
 class NotPossible(BridgeError):
     """A person asked for what the state does not allow; the message names the state and the way out."""
+
+
+class SignInRefused(BridgeError):
+    """Somebody could not sign in; the message is what they are told, and tells nothing of others."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class EvidenceBroken(BridgeError):

@@ -54,6 +54,7 @@ KNOWN_KEYS: Final = frozenset(
         "ticket",
         "tries",
         "version",
+        "way",
     }
 )
 # Added here, not by the code that logs.

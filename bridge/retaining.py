@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bridge.errors import BridgeError
-from bridge.ledger import Ledger, Tx, retention
+from bridge.ledger import Ledger, Tx, retention, sign_ins
 from bridge.ledger.retention import Found
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,7 @@ class Retaining:
         findings = self._in_steps(retention.old_findings, retention.empty_findings, of_runs, ending)
         stripped = self._in_steps(retention.old_runs, retention.strip_runs, of_runs, ending)
         self._drop_counted(now, ending)
+        self._ledger.write(sign_ins.drop_ended, before=now)
         segments = self._purge_audit(now - self._keep.audit, ending)
         return Purged(payloads=payloads, findings=findings, runs=stripped, segments=segments)
 

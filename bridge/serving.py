@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bridge import logs, web
 from bridge.bootstrap import Bridge, open_bridge, read_live_settings, utc_now
+from bridge.bootstrap.entering import signing_in
 from bridge.undertaking import DEAD_AFTER_BEATS
 from bridge.vitals import Vitals
 from bridge.web.services import Services
@@ -59,7 +60,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
         has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
         clock=utc_now,
         threads=settings.web_threads,
-        console=_console(bridge, vitals) if settings.console == "open" else None,
+        console=None if settings.console == "off" else _console(bridge, vitals),
     )
     app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals)
     return app
@@ -74,4 +75,5 @@ def _console(bridge: Bridge, vitals: Vitals) -> Services:
         mapping_set=bridge.watching.look_up,
         settings=bridge.settings.current,
         clock=utc_now,
+        signing_in=signing_in(bridge) if bridge.settings.current().console == "on" else None,
     )

@@ -13,9 +13,10 @@ from typing import Final
 import structlog
 
 from bridge.errors import LedgerUnavailable, Reason
-from bridge.ledger import Ledger, Tx, queries, refusals
+from bridge.ledger import Ledger, Tx, queries, refusals, sign_ins
 from bridge.ledger.queries import Figures
 from bridge.models import SourceName
+from bridge.roles import Way
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Vitals:
         self._taken: tuple[Figures, float] | None = None
         self._committed_at: float | None = None
         self._refused: Counter[tuple[SourceName, Reason]] = Counter()
+        self._refused_sign_ins: Counter[tuple[Way, Reason]] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         # Two threads: a database that refuses writes often still answers reads, and the figures stay fresh.
@@ -119,6 +121,14 @@ class Vitals:
             self._refused[(known, reason)] += 1
             return self._refused[(known, reason)] == 1
 
+    def note_refused_sign_in(self, way: Way, reason: Reason) -> None:
+        """Count somebody who could not sign in, and log the first of a kind since the last probe."""
+        with self._lock:
+            self._refused_sign_ins[(way, reason)] += 1
+            first = self._refused_sign_ins[(way, reason)] == 1
+        if first:
+            log.warning("sign_in.refused", way=way, reason=reason)
+
     def _repeat(self, step: Callable[[], None], seconds: float) -> None:
         failing = False
         while True:
@@ -149,19 +159,34 @@ class Vitals:
     def _write_refusals(self) -> None:
         with self._lock:
             waiting, self._refused = self._refused, Counter()
-        if not waiting:
+            waiting_in, self._refused_sign_ins = self._refused_sign_ins, Counter()
+        if not waiting and not waiting_in:
             return
         try:
-            self._ledger.write(refusals.count_refusals, dict(waiting))
+            self._ledger.write(_count_refused, webhooks=dict(waiting), sign_ins_refused=dict(waiting_in))
         except BaseException:
             # Kept also where the COMMIT is in doubt: a refusal counted twice hides no attack, a lost one may.
             with self._lock:
                 self._refused.update(waiting)
+                self._refused_sign_ins.update(waiting_in)
             raise
+        for (way, reason), count in waiting_in.items():
+            if count > 1:
+                log.warning("sign_in.refusals", way=way, reason=reason, count=count)
         for (source, reason), count in waiting.items():
             if count > 1:
                 # The first was told when it came; anybody can send, and must not fill the log.
                 log.warning("webhook.refusals", source=source, reason=reason, count=count)
+
+
+def _count_refused(
+    tx: Tx,
+    *,
+    webhooks: dict[tuple[SourceName, Reason], int],
+    sign_ins_refused: dict[tuple[Way, Reason], int],
+) -> None:
+    refusals.count_refusals(tx, webhooks)
+    sign_ins.count_refused(tx, counted=sign_ins_refused)
 
 
 def _count_probe(tx: Tx) -> None:

@@ -545,11 +545,36 @@ def test_what_is_in_force_leaves_out_what_the_kind_and_the_proof_of_a_source_do_
     assert not shown & {f"{JIRA}{name}" for name in other}
 
 
+# A console that is on, with every way in.
+CONSOLE = {
+    "BRIDGE_CONSOLE": "on",
+    "BRIDGE_CONSOLE_PEOPLE": "people.yaml",
+    "BRIDGE_CONSOLE_SECRET": CANARY * 4,
+    "BRIDGE_CONSOLE_SIGN_IN": "password,token,proxy,oidc",
+    "BRIDGE_CONSOLE_PROXY_PEERS": "192.0.2.7, 2001:DB8::7",
+    "BRIDGE_CONSOLE_PROXY_SECRET": CANARY * 4,
+    "BRIDGE_CONSOLE_OIDC_ISSUER": "https://login.example.com/",
+    "BRIDGE_CONSOLE_OIDC_CLIENT_ID": "console",
+    "BRIDGE_CONSOLE_OIDC_CLIENT_SECRET": CANARY,
+    "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
+}
+
+
+def test_a_console_that_is_on_shows_what_is_in_force_and_no_secret() -> None:
+    shown = dict(in_force(read_settings(CONSOLE)))
+    assert CANARY not in str(shown)
+    assert shown["BRIDGE_CONSOLE_PROXY_PEERS"] == "192.0.2.7,2001:db8::7"
+    assert shown["BRIDGE_CONSOLE_OIDC_ISSUER"] == "https://login.example.com/"
+    assert shown["BRIDGE_CONSOLE_SIGN_IN"] == "password,token,proxy,oidc"
+
+
 def test_every_setting_is_described_and_a_default_reads_back_as_itself() -> None:
     for doc in describe():
         assert doc.description.endswith("."), doc.name
         if doc.default and "<NAME>" not in doc.name:
-            assert dict(in_force(read_settings({doc.name: doc.default})))[doc.name] == doc.default
+            beside = CONSOLE if doc.name.startswith("BRIDGE_CONSOLE_") else {}
+            settings = read_settings({**beside, doc.name: doc.default})
+            assert dict(in_force(settings))[doc.name] == doc.default
 
 
 def test_every_secret_may_come_from_a_file() -> None:

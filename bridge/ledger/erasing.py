@@ -24,6 +24,7 @@ from bridge.ledger.tables import (
     history,
     pauses,
     runs,
+    sign_ins,
     tokens,
 )
 from bridge.ledger.working import ENDED
@@ -76,6 +77,7 @@ STANDING: Final = (
         table=tokens, key=tokens.c.name, page=tokens.c.name, columns=(tokens.c.identities, tokens.c.made_by)
     ),
     Place(table=pauses, key=pauses.c.scope, page=pauses.c.id, columns=(pauses.c.author, pauses.c.detail)),
+    Place(table=sign_ins, key=sign_ins.c.name, page=sign_ins.c.digest, columns=(sign_ins.c.name,)),
 )
 
 

@@ -129,9 +129,9 @@ class Tx:
         """
         self._deeds.append(Deed(event=event, about=about, by=by, detail=detail or {}))
 
-    def count(self, kind: str, name: str, label: str) -> None:
-        """Add one to a total."""
-        self._counts[(kind, name, label)] += 1
+    def count(self, kind: str, name: str, label: str, times: int = 1) -> None:
+        """Add to a total."""
+        self._counts[(kind, name, label)] += times
 
     def skip_locked(self, query: Any) -> Any:
         """Let a claim pass over rows that another claim holds (PostgreSQL); SQLite has one writer."""

@@ -19,6 +19,7 @@ from bridge.models import Json
 
 ACTIONS = "actions.schema.json"
 MAPPINGS = "mappings.schema.json"
+PEOPLE = "people.schema.json"
 
 # jsonschema types every attribute of an error as perhaps unset; those that it raises are complete.
 _Error = Any
@@ -38,7 +39,7 @@ _PLAIN_WORDS = {
 
 
 def text(name: str) -> str:
-    """Return a shipped schema file, ACTIONS or MAPPINGS, as it is written beside an admin's files."""
+    """Return a shipped schema file, such as MAPPINGS, as it is written beside an admin's files."""
     return resources.files("bridge.mapping").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -29,12 +29,20 @@ _ONLY_WITH: Mapping[str, tuple[str, str]] = {
     "token_header": ("verify", "token"),
 }
 
+_CONSOLE_NEEDS = ("console_people", "console_secret", "console_sign_in")
+# What a way to sign in to the console cannot be without.
+_WAY_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "proxy": ("console_proxy_peers", "console_proxy_secret"),
+    "oidc": ("public_url", "console_oidc_issuer", "console_oidc_client_id", "console_oidc_client_secret"),
+}
+
 
 def of_bridge(given: Given) -> Iterator[tuple[str, str]]:
     """Yield (setting, what is wrong) for the bridge's own."""
     host = given.get("bind", "127.0.0.1:8080").rpartition(":")[0].strip("[]")
     if given.get("console") == "open" and not forms.is_loopback(host):
         yield "console", "may be open only where BRIDGE_BIND is loopback (anybody could act there)"
+    yield from _console(given)
 
 
 def of_source(given: Given) -> Iterator[tuple[str, str]]:
@@ -70,6 +78,27 @@ def of_portal(given: Given) -> Iterator[tuple[str, str]]:
         for setting in ("engine_hosts", "nxql_username", "name_case"):
             if setting in given:
                 yield setting, "does nothing without NXQL_URL (give that too, or remove this)"
+
+
+def _console(given: Given) -> Iterator[tuple[str, str]]:
+    own = sorted(name for name in given if name.startswith("console_") and not name.endswith("_secret_file"))
+    if given.get("console") != "on":
+        for setting in own:
+            yield setting, "does nothing without BRIDGE_CONSOLE=on (give that too, or remove this)"
+        return
+    for setting in _CONSOLE_NEEDS:
+        if setting not in given:
+            yield setting, "is required where BRIDGE_CONSOLE is on"
+    ways = forms.words(given.get("console_sign_in", ""))
+    assert isinstance(ways, tuple)
+    for way, needed in _WAY_NEEDS.items():
+        if way in ways:
+            missing = (setting for setting in needed if setting not in given)
+            yield from ((one, f"is required where BRIDGE_CONSOLE_SIGN_IN holds {way}") for one in missing)
+        else:
+            idle = (setting for setting in own if setting.startswith(f"console_{way}_"))
+            why = f"does nothing where BRIDGE_CONSOLE_SIGN_IN does not hold {way} (remove it)"
+            yield from ((setting, why) for setting in idle)
 
 
 def _signed_parts(given: Given) -> Iterator[tuple[str, str]]:

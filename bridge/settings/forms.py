@@ -6,7 +6,7 @@ It must not know which setting it reads, and its messages never repeat what was 
 import json
 import re
 from datetime import UTC, timedelta, tzinfo
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from string import Formatter
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +21,7 @@ _LISTENING = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
 _ORDER_BY = re.compile(r"\border\s+by\b", re.IGNORECASE)
+_LONG = 32
 _PLACEHOLDERS = frozenset({"address", "name"})
 
 
@@ -96,6 +97,38 @@ def base_address(text: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https unless loopback (passwords and commands travel on it)")
     return text.rstrip("/")
+
+
+def issuer(text: str) -> str:
+    """Check the address of an OpenID provider; its last slash, if any, is part of its name."""
+    base_address(text)
+    return text
+
+
+def long_secret(text: SecretStr) -> SecretStr:
+    """Check that a secret is too long to be guessed."""
+    if len(text.get_secret_value()) < _LONG:
+        raise ValueError(f"must have at least {_LONG} characters (such as `openssl rand -base64 36` prints)")
+    return text
+
+
+def peer(text: str) -> str:
+    """Check one exact address, and return it as `as_peer` does."""
+    found = as_peer(text)
+    if found is None:
+        raise ValueError("must hold exact addresses, such as 192.0.2.7 (no name, no network)")
+    return found
+
+
+def as_peer(text: str) -> str | None:
+    """Return an IP address in the one form in which addresses are compared; None where it is none."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    # A socket for both kinds shows IPv4 as a part of IPv6.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def public_address(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bridge.roles import Way
 from bridge.settings import forms
 from bridge.settings.portals import PortalSettings
 from bridge.settings.sources import SourceSettings
@@ -114,10 +115,68 @@ class Settings(BaseSettings):
     pause_file: Path | None = Field(
         None, description="While this file exists, this host sends nothing to Nexthink."
     )
-    console: Literal["off", "open"] = Field(
+    console: Literal["off", "open", "on"] = Field(
         "off",
-        description="`open`: the console at /, where everybody who reaches it may do everything; only with "
-        "BRIDGE_BIND on loopback.",
+        description="The console at /. `on`: people sign in, and do what their roles let them. `open`: "
+        "everybody who reaches it may do everything; only with BRIDGE_BIND on loopback.",
+    )
+    console_people: Path | None = Field(
+        None,
+        description="The file that says who may use the console, and what. It is read again when it changes.",
+    )
+    console_secret: Annotated[SecretStr, AfterValidator(forms.long_secret)] | None = Field(
+        None,
+        description="What signs the console's forms, at least 32 characters of chance, the same for all web "
+        "processes. Read at the start.",
+    )
+    console_secret_file: Path | None = Field(None, description="A file with this secret.")
+    console_sign_in: Annotated[tuple[Way, ...], BeforeValidator(forms.words)] = Field(
+        (),
+        description="How people prove who they are, one or several of: `password` (its hash is in the "
+        "file of people), `token` (as `bridge token make` makes them), `proxy` (a trusted proxy in front "
+        "names them), `oidc` (an OpenID provider names them).",
+    )
+    console_session: Duration = Field(
+        timedelta(hours=8),
+        ge=timedelta(minutes=5),
+        le=timedelta(days=7),
+        description="How long somebody stays signed in.",
+    )
+    console_proxy_peers: Annotated[
+        tuple[Annotated[str, AfterValidator(forms.peer)], ...], BeforeValidator(forms.words)
+    ] = Field((), description="For `proxy`: the exact addresses from which the trusted proxy connects.")
+    console_proxy_secret: Annotated[SecretStr, AfterValidator(forms.long_secret)] | None = Field(
+        None,
+        description="For `proxy`: what the proxy sends in the header X-Bridge-Proxy-Secret, at least 32 "
+        "characters.",
+    )
+    console_proxy_secret_file: Path | None = Field(None, description="A file with this secret.")
+    console_proxy_user_header: Annotated[str, AfterValidator(forms.header_name)] = Field(
+        "x-remote-user",
+        description="For `proxy`: the header with the person's name, which the proxy must set itself, "
+        "whatever the browser sent.",
+    )
+    console_oidc_issuer: Annotated[str, AfterValidator(forms.issuer)] | None = Field(
+        None,
+        description="For `oidc`: the provider's issuer, below which `/.well-known/openid-configuration` "
+        "stands. Needs the extra `oidc` to be installed.",
+    )
+    console_oidc_client_id: str | None = Field(
+        None, description="For `oidc`: what the provider knows the console by."
+    )
+    console_oidc_client_secret: SecretStr | None = Field(
+        None, description="For `oidc`: the secret that the provider gave with it."
+    )
+    console_oidc_client_secret_file: Path | None = Field(None, description="A file with this secret.")
+    console_oidc_claim: str = Field(
+        "sub",
+        pattern="^[A-Za-z0-9_.:/-]{1,100}$",
+        description="For `oidc`: the claim of the ID token that holds the name as the file of people "
+        "has it, such as `email`. Choose one that nobody can change themselves, or share.",
+    )
+    console_oidc_ca_file: Path | None = Field(
+        None,
+        description="For `oidc`: the certificates to trust for the provider, in place of the public ones.",
     )
     public_url: Annotated[str, AfterValidator(forms.public_address)] | None = Field(
         None,

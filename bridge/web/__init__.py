@@ -62,15 +62,22 @@ def create_app(
 def _add_console(app: Flask, services: Services) -> None:
     from flask_wtf.csrf import CSRFProtect  # noqa: PLC0415 - most bridges run without, and start sooner
 
-    from bridge.web.console import blueprint  # noqa: PLC0415 - as above
+    from bridge.web.console import blueprint, callers  # noqa: PLC0415 - as above
 
+    settings = services.settings()
     # Made here, before gunicorn makes its processes, so that all of them know each other's forms.
-    app.secret_key = secrets.token_bytes(32)
+    given = settings.console_secret
+    app.secret_key = secrets.token_bytes(32) if given is None else given.get_secret_value().encode()
     app.config.update(
         # The console asks for it; a webhook proves itself otherwise.
         WTF_CSRF_CHECK_DEFAULT=False,
-        SESSION_COOKIE_NAME="console",
+        # A form is good as long as the session that it was made for.
+        WTF_CSRF_TIME_LIMIT=None,
+        # Our pages tell no address to anybody, not even to us.
+        WTF_CSRF_SSL_STRICT=False,
+        SESSION_COOKIE_NAME=callers.own_name("console", settings),
         SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=callers.is_https(settings),
         SESSION_COOKIE_SAMESITE="Lax",
     )
     app.register_blueprint(blueprint(services, CSRFProtect(app)))

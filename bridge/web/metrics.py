@@ -31,6 +31,7 @@ _COUNTED = {
         "Pauses that the bridge made because a limit held run after run.",
         ("scope", "value"),
     ),
+    "sign_in": ("bridge_sign_ins_total", "Tries to sign in at the console.", ("way", "result")),
     "comment": ("bridge_comments_total", "Comments that were closed.", ("source", "result")),
     "change": ("bridge_ticket_changes_total", "Changes of tickets that were closed.", ("source", "result")),
 }

@@ -12,6 +12,7 @@ from bridge.ledger import Ledger
 from bridge.mapping.language import MappingSet
 from bridge.operations import Operations
 from bridge.settings import Settings
+from bridge.signing_in import SigningIn
 from bridge.vitals import Vitals
 
 
@@ -20,6 +21,7 @@ class Services:
     """The use cases behind the pages.
 
     `mapping_set` looks up the set in force, and gives None where there is none that this version can read.
+    `signing_in` is None where the console is open, and nobody needs to.
     """
 
     ledger: Ledger
@@ -29,3 +31,4 @@ class Services:
     mapping_set: Callable[[], MappingSet | None]
     settings: Callable[[], Settings]
     clock: Callable[[], datetime]
+    signing_in: SigningIn | None

@@ -7,6 +7,7 @@ from bridge.ledger.tables.columns import METADATA, UtcDateTime, is_in
 from bridge.ledger.tables.evidence import audit, refused_webhooks, seals, totals
 from bridge.ledger.tables.safety import approvals, device_uses, pauses, tokens, trips
 from bridge.ledger.tables.standing import accounts, facts, mapping_sets, sessions, source_watch
+from bridge.ledger.tables.visiting import sign_ins
 from bridge.ledger.tables.work import (
     IS_PENDING,
     UNENDED,
@@ -19,7 +20,7 @@ from bridge.ledger.tables.work import (
 )
 
 # The schema that this code reads and writes: the newest revision in migrations/versions.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 __all__ = [
     "IS_PENDING",
@@ -44,6 +45,7 @@ __all__ = [
     "runs",
     "seals",
     "sessions",
+    "sign_ins",
     "source_watch",
     "tokens",
     "totals",

@@ -8,7 +8,8 @@ from typing import Final
 from flask import Blueprint
 from flask_wtf.csrf import CSRFProtect
 
-from bridge.web.console import access, deliveries, overview, runs, showing
+from bridge.roles import Way
+from bridge.web.console import access, deliveries, login, oidc, overview, runs, showing
 from bridge.web.console.access import Role
 from bridge.web.services import Services
 
@@ -22,13 +23,18 @@ def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     showing.install(door)
-    access.install(door, csrf)
+    access.install(door, csrf, services)
+    if services.signing_in is not None:
+        login.install(door, services)
+        if Way.OIDC in services.signing_in.ways:
+            oidc.install(door, services)
     for part in (overview, runs, deliveries):
         part.install(door, services)
 
     @door.context_processor
     def navigation() -> dict[str, object]:
-        may = access.visitor().may
-        return {"navigation": [(endpoint, words) for endpoint, words, role in _NAVIGATION if may(role)]}
+        found = access.known_visitor()
+        shown = [(where, words) for where, words, role in _NAVIGATION if found and found.may(role)]
+        return {"navigation": shown}
 
     return door

@@ -1,0 +1,75 @@
+"""Commands about who may use the console: `console password` and `console people`.
+
+They must not take a password from the command line, nor show one.
+"""
+
+import sys
+
+import click
+
+from bridge.bootstrap.entering import check_people
+from bridge.cli.opening import read_settings
+from bridge.cli.options import json_option
+from bridge.cli.showing import as_json, line, table
+from bridge.errors import ConfigurationError
+from bridge.passwords import Passwords
+from bridge.people_file import User
+
+
+@click.group()
+def console() -> None:
+    """Say who may use the console: passwords for the file of people, and a check of it."""
+
+
+@console.command()
+def password() -> None:
+    """Ask for a new password and print its hash, which goes into the file of people.
+
+    At a terminal the password is asked for twice and not shown; otherwise it is read from the standard input.
+    """
+    if sys.stdin.isatty():
+        given = str(click.prompt("New password", hide_input=True, confirmation_prompt=True))
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    line(Passwords().hashed(given))
+
+
+@console.command()
+@json_option
+def people(for_programs: bool) -> None:
+    """Check the file of people and show who may what, and by which ways in they could come."""
+    found = check_people(read_settings())
+    if found is None:
+        raise ConfigurationError(("BRIDGE_CONSOLE_PEOPLE: is not set (name the file of people)",))
+    rows = [(user, _proofs(user)) for user in found.values()]
+    if for_programs:
+        as_json(
+            [
+                {
+                    "name": user.visitor.name,
+                    "roles": sorted(user.visitor.roles),
+                    "identities": user.visitor.identities,
+                    "password": user.password is not None,
+                    "tokens": sorted(user.tokens),
+                }
+                for user, _ in rows
+            ]
+        )
+        return
+    table(
+        ("name", "roles", "identities", "proofs in the file"),
+        [
+            (
+                user.visitor.name,
+                ", ".join(sorted(user.visitor.roles)),
+                ", ".join(f"{one.source}={one.text}" for one in user.visitor.identities),
+                proofs,
+            )
+            for user, proofs in rows
+        ],
+    )
+
+
+def _proofs(user: User) -> str:
+    passwords = () if user.password is None else ("password",)
+    return ", ".join((*passwords, *(f"token {name}" for name in sorted(user.tokens))))

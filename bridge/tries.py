@@ -1,0 +1,37 @@
+"""Counts tries to sign in, by name and by address, so that nobody guesses for long.
+
+It must not know whether a try was good, nor share its counts: each process has its own.
+"""
+
+import hashlib
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+# Known names and others alike, or the difference would tell which there are.
+OF_A_NAME: Final = RateLimitItemPerMinute(amount=10, multiples=5, namespace="name")
+OF_A_PEER: Final = RateLimitItemPerMinute(amount=30, multiples=1, namespace="peer")
+
+
+class Tries:
+    """The tries of the last minutes in this process; safe to ask from any thread."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def allowed(self, *, peer: str, name: str | None = None) -> bool:
+        """Count a try from an address, and for a name where it gives one; say whether it may go on."""
+        if not self._limiter.hit(OF_A_PEER, peer):
+            return False
+        return name is None or self._limiter.hit(OF_A_NAME, _short(name))
+
+    def forget(self, *, name: str) -> None:
+        """Count the tries of a name anew, after a good one."""
+        self._limiter.clear(OF_A_NAME, _short(name))
+
+
+def _short(name: str) -> str:
+    """Return a digest, so that a long name takes no more room than a short one."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,132 @@
+"""Signs people in at an OpenID provider: the code flow with PKCE, a state and a nonce.
+
+It must not believe a name that the provider did not sign for this console and this browser.
+"""
+
+from typing import Any, Final
+
+import structlog
+from flask import Blueprint, Response, request, session
+
+from bridge.errors import ConfigurationError, Reason, SignInRefused
+from bridge.roles import Way
+from bridge.settings import Settings
+from bridge.web.console import callers
+from bridge.web.console.access import for_everybody
+from bridge.web.console.login import let_in, local_path
+from bridge.web.services import Services
+
+log = structlog.get_logger(__name__)
+
+_NAME: Final = "console"
+_SECONDS: Final = 10
+_WANTED: Final = "oidc_next"
+# What is signed with a key that others have, or not at all, is nobody's word.
+_ALGORITHMS: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
+)
+
+
+def install(door: Blueprint, services: Services) -> None:
+    """Add the way to the provider and back; raise ConfigurationError where the extra is not installed."""
+    signing_in = services.signing_in
+    assert signing_in is not None, "an open console has nobody who could sign in"
+    settings = services.settings()
+    provider = _Provider(door, settings)
+
+    @door.get("/oidc/begin")
+    @for_everybody
+    def oidc_begin() -> Response:
+        session[_WANTED] = local_path(request.args.get("next"))
+        return provider.lead_there()
+
+    @door.get("/oidc/callback")
+    @for_everybody
+    def oidc_callback() -> Response:
+        wanted = local_path(session.pop(_WANTED, None))
+        try:
+            signing_in.count_try(peer=callers.peer())
+            secret = signing_in.by_provider(provider.named(), before=callers.secret_of_request(services))
+        except SignInRefused as error:
+            services.vitals.note_refused_sign_in(Way.OIDC, error.reason)
+            raise
+        return let_in(secret, wanted, services)
+
+
+class _Provider:
+    """The provider as the settings name it, by Authlib."""
+
+    def __init__(self, door: Blueprint, settings: Settings) -> None:
+        try:
+            from authlib.integrations.flask_client import OAuth  # noqa: PLC0415 - an extra, which few install
+        except ImportError:
+            way_out = "pip install 'nexthink-ticket-bridge[oidc]'"
+            raise ConfigurationError(
+                (f"BRIDGE_CONSOLE_SIGN_IN: oidc needs the extra (`{way_out}`)",)
+            ) from None
+        assert settings.console_oidc_issuer is not None
+        assert settings.console_oidc_client_secret is not None
+        self._issuer = settings.console_oidc_issuer
+        self._client_id = settings.console_oidc_client_id
+        self._claim = settings.console_oidc_claim
+        self._back = f"{settings.public_url}/oidc/callback"
+        authorities = settings.console_oidc_ca_file
+        known = OAuth()
+        self._client: Any = known.register(
+            _NAME,
+            client_id=self._client_id,
+            client_secret=settings.console_oidc_client_secret.get_secret_value(),
+            server_metadata_url=f"{self._issuer.rstrip('/')}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": "openid profile email",
+                "code_challenge_method": "S256",
+                "default_timeout": _SECONDS,
+                # The environment must not choose other certificates than the settings.
+                "trust_env": False,
+                "verify": True if authorities is None else str(authorities),
+            },
+        )
+        door.record_once(lambda setup: known.init_app(setup.app))
+
+    def lead_there(self) -> Response:
+        """Return what leads a browser to the provider; raise SignInRefused where that does not answer."""
+        try:
+            self._require_issuer()
+            answer: Response = self._client.authorize_redirect(self._back)
+        except Exception as error:  # noqa: BLE001 - whatever a library makes of an answer from outside
+            raise _not_believed(error) from None
+        return answer
+
+    def named(self) -> str:
+        """Return whom the provider names in its answer to this browser; raise SignInRefused."""
+        try:
+            self._require_issuer()
+            told = self._client.authorize_access_token(
+                claims_options={
+                    "iss": {"essential": True, "value": self._issuer},
+                    "aud": {"essential": True, "value": self._client_id},
+                }
+            )
+            claims = told["userinfo"]
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _not_believed(error) from None
+        name = claims.get(self._claim)
+        unverified = self._claim == "email" and claims.get("email_verified") is not True
+        if not isinstance(name, str) or unverified:
+            raise SignInRefused(Reason.NOT_BELIEVED, "The provider does not say who you are.")
+        return name
+
+    def _require_issuer(self) -> None:
+        found = self._client.load_server_metadata()
+        if found.get("issuer") != self._issuer:
+            raise ValueError("the provider calls itself otherwise")
+        offered = found.get("id_token_signing_alg_values_supported", ["RS256"])
+        found["id_token_signing_alg_values_supported"] = sorted(_ALGORITHMS.intersection(offered))
+
+
+def _not_believed(error: Exception) -> SignInRefused:
+    log.warning("sign_in.provider_failed", reason=type(error).__name__)
+    return SignInRefused(
+        Reason.NOT_BELIEVED,
+        "Signing in at the provider did not work. Begin again; if it stays so, ask your admin.",
+    )
