@@ -11,12 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, exists, or_, select
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, exists, func, or_, select
 
 from bridge.ledger import Tx
 from bridge.ledger.codec import run_of
-from bridge.ledger.queries import DeliveryLine, delivery_line
-from bridge.ledger.tables import UNENDED, calls, deliveries, device_uses, is_in, runs
+from bridge.ledger.queries import DELIVERY_LINE, DeliveryLine, delivery_line
+from bridge.ledger.tables import IS_PENDING, UNENDED, calls, deliveries, device_uses, is_in, runs
 from bridge.models import DeliveryState, Run, RunState
 
 # How many rows are looked at for a page, and how many of them after each step: what is not rare needs one.
@@ -96,18 +96,24 @@ def page_of_runs(tx: Tx, *, wanted: WantedRuns, limit: int, behind: Place | None
         few.append(runs.c.ticket_key == wanted.ticket)
     unended = wanted.state is not None and wanted.state in UNENDED
     if wanted.state is not None and unended:
-        # In these words, so that the index of what has not ended is taken.
-        few.append(is_in(runs.c.state, wanted.state))
+        # In these words, so that SQLite takes the index of what has not ended.
+        few += [is_in(runs.c.state, *UNENDED), is_in(runs.c.state, wanted.state)]
     pairs = (
         (runs.c.state, None if unended else wanted.state),
         (runs.c.source, wanted.source),
         (runs.c.mapping, wanted.mapping),
         (runs.c.action, wanted.action),
     )
-    many = [column == value for column, value in pairs if value is not None]
+    many = [_plain(column) == value for column, value in pairs if value is not None]
     if wanted.device is not None:
         many.append(_about_device(wanted.device))
-    listed = _List(table=runs, at=runs.c.created_at, few=tuple(few), many=tuple(many))
+    listed = _List(
+        table=runs,
+        columns=tuple(runs.columns),
+        at=runs.c.created_at,
+        few=tuple(few),
+        many=tuple(many),
+    )
     found = _page(tx, listed, wanted.made, behind, limit)
     return RunsPage(runs=tuple(map(run_of, found.rows)), further=found.further, looked_to=found.looked_to)
 
@@ -120,14 +126,20 @@ def page_of_deliveries(
     if wanted.ticket is not None:
         few.append(deliveries.c.ticket_key == wanted.ticket)
     if wanted.came is Came.WAITING:
-        few.append(is_in(deliveries.c.state, DeliveryState.PENDING))
+        few.append(IS_PENDING)
     elif wanted.came is not None:
         # A finding names the run that it led to, or that stood in its place.
         ran = deliveries.c.findings.contains('"run": "', autoescape=True)
         many += [deliveries.c.state == DeliveryState.EVALUATED, ran if wanted.came is Came.RUN else ~ran]
     if wanted.source is not None:
-        many.append(deliveries.c.source == wanted.source)
-    listed = _List(table=deliveries, at=deliveries.c.received_at, few=tuple(few), many=tuple(many))
+        many.append(_plain(deliveries.c.source) == wanted.source)
+    listed = _List(
+        table=deliveries,
+        columns=DELIVERY_LINE,
+        at=deliveries.c.received_at,
+        few=tuple(few),
+        many=tuple(many),
+    )
     found = _page(tx, listed, wanted.received, behind, limit)
     return DeliveriesPage(
         deliveries=tuple(map(delivery_line, found.rows)), further=found.further, looked_to=found.looked_to
@@ -163,6 +175,7 @@ class _List:
     """The rows of a table by a time; an index leads to those that fit `few`, `many` needs a look at each."""
 
     table: Table
+    columns: tuple[Column[Any], ...]
     at: Column[datetime]
     few: tuple[ColumnElement[bool], ...]
     many: tuple[ColumnElement[bool], ...]
@@ -171,9 +184,11 @@ class _List:
         self, tx: Tx, span: Span, behind: Place | None, last: Place | None, limit: int
     ) -> tuple[RowMapping, ...]:
         """Return the newest that fit, from behind a place to another one, which counts."""
-        fitting = select(self.table).where(*self._between(span, behind), *self.many)
+        fitting = select(*self.columns).where(*self._between(span, behind), *self.many)
         if last is not None:
-            fitting = fitting.where(self.at >= last.at, or_(self.at > last.at, self.table.c.id >= last.id))
+            fitting = fitting.where(
+                self._time >= last.at, or_(self._time > last.at, self.table.c.id >= last.id)
+            )
         return tuple(tx.connection.execute(self._newest(fitting).limit(limit)).mappings())
 
     def skip(self, tx: Tx, span: Span, behind: Place | None, size: int) -> Place | None:
@@ -186,18 +201,28 @@ class _List:
         """Return where a row stands."""
         return Place(at=row[self.at.name], id=row["id"])
 
+    @property
+    def _time(self) -> ColumnElement[datetime]:
+        # The index of what is pending is in no order of time: only so is it taken, and not that of all.
+        return _plain(self.at) if any(each is IS_PENDING for each in self.few) else self.at
+
     def _between(self, span: Span, behind: Place | None) -> Iterator[ColumnElement[bool]]:
         yield from self.few
         if span.since is not None:
-            yield self.at >= span.since
+            yield self._time >= span.since
         if span.until is not None:
-            yield self.at < span.until
+            yield self._time < span.until
         if behind is not None:
-            yield self.at <= behind.at
-            yield or_(self.at < behind.at, self.table.c.id < behind.id)
+            yield self._time <= behind.at
+            yield or_(self._time < behind.at, self.table.c.id < behind.id)
 
     def _newest(self, query: Select[Any]) -> Select[Any]:
-        return query.order_by(self.at.desc(), self.table.c.id.desc())
+        return query.order_by(self._time.desc(), self.table.c.id.desc())
+
+
+def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column as a value that no index is in the order of; one would lead past the order of time."""
+    return func.coalesce(column, column)
 
 
 def _about_device(device: str) -> ColumnElement[bool]:

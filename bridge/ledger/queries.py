@@ -228,9 +228,25 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
     )
 
 
+# All but what was received itself, which may be a megabyte.
+DELIVERY_LINE: Final = (
+    deliveries.c.id,
+    deliveries.c.source,
+    deliveries.c.key,
+    deliveries.c.state,
+    deliveries.c.reason,
+    deliveries.c.detail,
+    deliveries.c.ticket_key,
+    deliveries.c.mapping_set,
+    deliveries.c.findings,
+    deliveries.c.received_at,
+    deliveries.c.recovered,
+)
+
+
 def list_deliveries(tx: Tx, *, limit: int, ticket: str | None = None) -> tuple[DeliveryLine, ...]:
     """Return the newest deliveries, or those of a ticket."""
-    query = select(deliveries).order_by(deliveries.c.received_at.desc()).limit(limit)
+    query = select(*DELIVERY_LINE).order_by(deliveries.c.received_at.desc()).limit(limit)
     if ticket is not None:
         query = query.where(deliveries.c.ticket_key == ticket)
     return tuple(map(delivery_line, tx.connection.execute(query).mappings()))

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from bridge.ledger import Ledger, Tx
 from bridge.ledger.accepting import NewRun
+from bridge.ledger.connecting import open_database
 from bridge.ledger.listing import (
     SCANNED,
     Came,
@@ -21,6 +23,7 @@ from bridge.ledger.listing import (
     page_of_deliveries,
     page_of_runs,
 )
+from bridge.ledger.migrating import migrate
 from bridge.ledger.tables import runs
 from bridge.models import MappingId, RunId, RunState
 
@@ -131,3 +134,44 @@ def test_deliveries_are_narrowed_by_what_came_of_them(
     for came, number in ((Came.NOTHING, 1), (Came.RUN, 0), (Came.WAITING, 0)):
         page = ledger.read(page_of_deliveries, wanted=WantedDeliveries(came=came), limit=5)
         assert len(page.deliveries) == number, came
+
+
+RUNS, DELIVERIES = (page_of_runs, WantedRuns), (page_of_deliveries, WantedDeliveries)
+
+
+@pytest.mark.parametrize(
+    ("listed", "given", "index"),
+    [
+        (RUNS, {}, "ix_runs_created"),
+        (RUNS, {"ticket": "SUP-1"}, "ix_runs_ticket"),
+        (RUNS, {"state": RunState.UNKNOWN}, "ix_runs_unended"),
+        (RUNS, {"state": RunState.DEAD, "mapping": "office"}, "ix_runs_unended"),
+        (RUNS, {"state": RunState.REFUSED}, "ix_runs_created"),
+        (RUNS, {"source": "jira", "mapping": "office", "action": "wipe"}, "ix_runs_created"),
+        (RUNS, {"device": "WS-1"}, "ix_runs_created"),
+        (DELIVERIES, {}, "ix_deliveries_received"),
+        (DELIVERIES, {"ticket": "SUP-1"}, "ix_deliveries_ticket"),
+        (DELIVERIES, {"came": Came.WAITING}, "ix_deliveries_pending"),
+        (DELIVERIES, {"came": Came.NOTHING, "source": "jira"}, "ix_deliveries_received"),
+    ],
+)
+def test_each_list_is_read_by_an_index_in_its_order(
+    tmp_path: Path, listed: Any, given: dict[str, Any], index: str
+) -> None:
+    page, wanted = listed
+    engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
+    migrate(engine)
+    statements: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    behind = Place(at=datetime(2026, 1, 1, tzinfo=UTC), id="r1")
+    with engine.connect() as connection:
+        page(Tx(connection, behind.at), wanted=wanted(**given), limit=50, behind=behind)
+        for statement, parameters in tuple(statements):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert f"USING INDEX {index}" in plan[0].detail, (statement, plan)
+    engine.dispose()
+    assert statements
