@@ -3,12 +3,13 @@
 It must not know whether a try was good, nor share its counts: each process has its own.
 """
 
+import functools
 import hashlib
 from typing import Final
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 
 # Known names and others alike, or the difference would tell which there are.
 OF_A_NAME: Final = RateLimitItemPerMinute(amount=10, multiples=5, namespace="name")
@@ -18,8 +19,11 @@ OF_A_PEER: Final = RateLimitItemPerMinute(amount=30, multiples=1, namespace="pee
 class Tries:
     """The tries of the last minutes in this process; safe to ask from any thread."""
 
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    @functools.cached_property
+    def _limiter(self) -> FixedWindowRateLimiter:
+        # Made by the first try: it starts a thread, which the processes that gunicorn makes would not have.
+        # Of a moving window the names would stay in memory for ever, and anybody can make up names.
+        return FixedWindowRateLimiter(MemoryStorage())
 
     def allowed(self, *, peer: str, name: str | None = None) -> bool:
         """Count a try from an address, and for a name where it gives one; say whether it may go on."""

@@ -4,6 +4,7 @@ It must not decide anything that a reader of the settings could not see coming.
 """
 
 from bridge.bootstrap import Bridge
+from bridge.errors import ConfigurationError
 from bridge.passwords import Passwords
 from bridge.people_file import LivePeople, People, load
 from bridge.settings import Settings
@@ -27,8 +28,8 @@ def signing_in(bridge: Bridge) -> SigningIn:
     )
 
 
-def check_people(settings: Settings) -> People | None:
-    """Read the file of people as it stands, None where none is set; raise ConfigurationError."""
+def check_people(settings: Settings) -> People:
+    """Read the file of people as it stands; raise ConfigurationError where there is none that can be used."""
     if settings.console_people is None:
-        return None
+        raise ConfigurationError(("BRIDGE_CONSOLE_PEOPLE: is not set (name the file of people)",))
     return load(settings.console_people, sources=[source.name for source in settings.sources])

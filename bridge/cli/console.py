@@ -11,7 +11,6 @@ from bridge.bootstrap.entering import check_people
 from bridge.cli.opening import read_settings
 from bridge.cli.options import json_option
 from bridge.cli.showing import as_json, line, table
-from bridge.errors import ConfigurationError
 from bridge.passwords import Passwords
 from bridge.people_file import User
 
@@ -39,8 +38,6 @@ def password() -> None:
 def people(for_programs: bool) -> None:
     """Check the file of people and show who may what, and by which ways in they could come."""
     found = check_people(read_settings())
-    if found is None:
-        raise ConfigurationError(("BRIDGE_CONSOLE_PEOPLE: is not set (name the file of people)",))
     rows = [(user, _proofs(user)) for user in found.values()]
     if for_programs:
         as_json(

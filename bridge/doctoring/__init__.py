@@ -23,6 +23,7 @@ def examine(live: LiveSettings) -> Iterator[Finding]:
     yield here.open_files(settings)
     checked, mapping_set = here.mapping_files(settings)
     yield checked
+    yield from here.people(settings)
     yield from here.ledger(settings)
     try:
         connections = connect(settings)

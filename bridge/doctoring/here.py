@@ -1,4 +1,4 @@
-"""What can be tried on this host: open files, mapping files, and whether the ledger commits.
+"""What can be tried on this host: open files, mapping files, people, and whether the ledger commits.
 
 It must not create or migrate a ledger, nor put mapping files into force.
 """
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from bridge import open_files as limits
 from bridge.bootstrap import check_files, open_ledger
+from bridge.bootstrap.entering import check_people
 from bridge.doctoring import work
 from bridge.doctoring.findings import Finding, bad, good, warning
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 from bridge.ledger import Ledger, Tx, in_force, queries
 from bridge.mapping.language import MappingSet
+from bridge.roles import Role
 from bridge.settings import Settings
 from bridge.undertaking import DEAD_AFTER_BEATS
 
@@ -83,6 +85,24 @@ def secret_files(paths: tuple[Path, ...]) -> Iterator[Finding]:
             yield warning(
                 "secrets", f"others on this host can read {path}", f"run `chmod o= {shlex.quote(str(path))}`"
             )
+
+
+def people(settings: Settings) -> Iterator[Finding]:
+    """Say whether the console, where people sign in, has people who can use it."""
+    if settings.console != "on" or settings.console_people is None:
+        return
+    file = settings.console_people
+    try:
+        found = check_people(settings)
+    except ConfigurationError as error:
+        yield bad("console", "; ".join(error.problems), "correct the file of people")
+        return
+    detail = f"{len(found)} people in {file}"
+    if any(user.visitor.may(Role.ADMINISTRATOR) for user in found.values()):
+        yield good("console", detail)
+    else:
+        yield warning("console", f"{detail}, none of them an administrator", "give somebody that role")
+    yield from secret_files((file,))
 
 
 def _readers(file: Path) -> Iterator[Finding]:

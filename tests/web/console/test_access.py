@@ -1,13 +1,15 @@
 """Who may look and act at the console: every way in, every role against every page, and every forgery."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import timedelta
+from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from sqlalchemy import select
@@ -94,7 +96,6 @@ def token_in(page: str) -> str:
 @pytest.fixture(scope="module")
 def opening(opened: Callable[..., AbstractContextManager[Any]], hashed: str) -> Callable[..., Any]:
     """Open a console that is on, over a file of people with one for each role."""
-    import contextlib
 
     @contextlib.contextmanager
     def do(folder: Path, base: str = HTTPS, url: str | None = None, **more: str) -> Iterator[Site]:
@@ -445,3 +446,44 @@ def test_what_cannot_work_is_told_at_the_start(
     with pytest.raises(ConfigurationError) as raised, opening(tmp_path, **change):
         pytest.fail("it started")
     assert any(one.startswith(problem) for one in raised.value.problems), raised.value.problems
+
+
+# ── as it is deployed ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_process_knows_who_signed_in_at_another_and_its_forms(
+    serving: Any, tmp_path: Path, hashed: str
+) -> None:
+    people = tmp_path / "people.yaml"
+    people.write_text(f"version: 1\npeople: {{ada: {{roles: [operator], password: '{hashed}'}}}}\n")
+    given = {
+        "BRIDGE_CONSOLE": "on",
+        "BRIDGE_CONSOLE_PEOPLE": str(people),
+        "BRIDGE_CONSOLE_SECRET": SECRET,
+        "BRIDGE_CONSOLE_SIGN_IN": "password",
+    }
+    with serving(tmp_path, workers=3, **given) as served:
+        jar: dict[str, str] = {}
+
+        def ask(method: str, path: str, **form: str) -> tuple[int, str]:
+            """Ask whichever process takes the connection, as a browser with its cookies."""
+            with closing(HTTPConnection("127.0.0.1", served.port, timeout=20)) as connection:
+                kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+                cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+                connection.request(method, path, urlencode(form) or None, {**kind, **cookies})
+                answer = connection.getresponse()
+                for one in answer.headers.get_all("Set-Cookie", ()):
+                    name, _, value = one.partition(";")[0].partition("=")
+                    jar[name] = value
+                return answer.status, answer.read().decode()
+
+        for _ in range(4):
+            token = token_in(ask("GET", "/login")[1])
+            assert ask("POST", "/login", name="ada", password=PASSWORD, csrf_token=token)[0] == 303
+            pages = [ask("GET", "/") for _ in range(8)]
+            assert {status for status, _ in pages} == {200}
+            assert ask("POST", "/logout", csrf_token=token_in(pages[-1][1]))[0] == 303
+            assert {ask("GET", "/")[0] for _ in range(8)} == {303}
+        wanted = b'bridge_sign_ins_total{result="signed_in",way="password"} 4.0'
+        served.soon(lambda: wanted in served.ask("GET", "/metrics")[1])
+        assert "ada" not in served.log.read_text()
