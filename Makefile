@@ -10,14 +10,14 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 INSTALL := $(PYTHON) -m pip --disable-pip-version-check --no-input install
 # What is formatted and linted.
-CODE := bridge tests app.py gunicorn.conf.py $(wildcard bench)
+CODE := bridge tests docs app.py gunicorn.conf.py $(wildcard bench)
 # A check that hangs ends here; macOS has no such command and goes without.
 BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
 # uv, as a tool in an environment of its own, chooses versions for every platform at once.
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo run test bench chaos fuzz format docs packages lock clean
+.PHONY: help demo run test bench chaos fuzz format docs site pictures packages lock clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -39,12 +39,13 @@ run: $(VENV)/.run ## Run the real thing, web and worker, with the settings of .e
 	code=0; wait $$pid || code=$$?; kill $$other 2>/dev/null; wait $$other; \
 	echo "The $$ended has ended with exit code $$code; its last lines above say why." >&2; exit 1
 
-test: $(VENV)/.dev packages ## Run every check: format, lint, types, import contracts, tests, shipped mappings.
+test: $(VENV)/.dev packages ## Run every check: format, lint, types, import contracts, tests, site, shipped mappings.
 	@echo '── format'; $(BIN)/ruff format --check $(CODE)
 	@echo '── lint'; $(BIN)/ruff check $(CODE)
 	@echo '── types'; $(BOUND) $(BIN)/mypy
 	@echo '── import contracts'; $(BOUND) $(BIN)/lint-imports --no-logo
 	@echo '── tests'; $(BOUND) $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term-missing
+	@echo '── site'; $(MAKE) --no-print-directory site
 	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
 bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idling, and growth.
@@ -68,6 +69,15 @@ format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 docs: $(VENV)/.run ## Write docs/settings.md and .env.example anew from the settings themselves.
 	@$(PYTHON) -m bridge.settings docs/settings.md .env.example
 
+site: $(VENV)/.docs ## Make a site of docs/ in site/, to be read from the disk or served by anything; a warning ends it.
+	@rm -rf site
+	@$(BOUND) $(VENV)/docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env \
+	  --doctree-dir $(VENV)/docs/doctrees docs site
+	@echo 'Open site/index.html.'
+
+pictures: $(VENV)/.dev packages ## Take the pictures of README and docs anew, of a running console.
+	@$(BOUND) $(PYTHON) docs/pictures.py
+
 packages: ## Install Debian's chromium and nginx for the tests that need them, where that is possible.
 	@wanted=; command -v chromium >/dev/null || wanted=chromium; \
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || wanted="$$wanted nginx-light"; \
@@ -87,10 +97,11 @@ lock: $(PYTHON) ## Choose versions anew within the ranges of pyproject.toml, and
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) --group build --constraint requirements-dev.txt --output-file requirements-build.txt
 	@$(COMPILE) --group fuzz --constraint requirements-dev.txt --output-file requirements-fuzz.txt
+	@$(COMPILE) --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
 	@git --no-pager diff --stat -- 'requirements*.txt' || true
 
 clean: ## Remove what was installed and what tools cached; the ledger in data/ stays.
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # A stamp is newer than its locks when what is installed is what they say, so a second run starts at once.
 # The checks' lock holds everything that the bridge itself needs.
@@ -113,6 +124,11 @@ $(VENV)/.dev: requirements-dev.txt requirements-build.txt pyproject.toml | $(PYT
 $(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev
 	@$(INSTALL) --quiet --only-binary :all: --require-hashes -r requirements-fuzz.txt || \
 	{ echo 'There is no atheris for this machine: fuzz on Linux with Python 3.11 to 3.14.' >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.txt | $(PYTHON)
+	@test -x $(VENV)/docs/bin/python || $(PYTHON) -m venv $(VENV)/docs
+	@$(VENV)/docs/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements-docs.txt
 	@touch $@
 
 # Some commands named python3.x only say that they are not installed, so each is asked for its version.

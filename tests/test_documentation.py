@@ -131,6 +131,17 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None
         assert not anchor or anchor in anchors(file), link
 
 
+def test_the_site_leads_to_every_page_and_to_each_once() -> None:
+    named = [link for link in links(ROOT / "docs" / "index.md") if not link.startswith("..")]
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert sorted(named) == sorted([*pages, "adr/README.md"])
+
+
+def test_the_list_of_decisions_leads_to_every_decision_and_to_each_once() -> None:
+    decisions = ROOT / "docs" / "adr"
+    assert sorted(links(decisions / "README.md")) == sorted(page.name for page in decisions.glob("0*.md"))
+
+
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
