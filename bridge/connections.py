@@ -46,5 +46,8 @@ class Portal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
+    """`console_url` is where people outside reach the console, without a slash at the end, or None."""
+
     sources: Mapping[SourceName, Source]
     portals: Mapping[PortalName, Portal]
+    console_url: str | None = None

@@ -192,7 +192,8 @@ class Judging:
     ) -> OwedComment:
         live = result.mode is Mode.LIVE
         return owed(
-            self._connections().sources[result.ticket.source].system,
+            self._connections(),
+            result.ticket,
             run=run_id,
             delivery=delivery_id,
             occasion=occasion,
@@ -291,9 +292,5 @@ def _finding(event: TicketEvent, decision: Decision, run: NewRun | None) -> Json
 
 
 def _condition(trace: ConditionTrace) -> Json:
-    return {
-        "wanted": trace.wanted,
-        "seen": trace.seen,
-        "held": trace.held,
-        "parts": [_condition(part) for part in trace.parts],
-    }
+    parts = [_condition(part) for part in trace.parts]
+    return {"wanted": trace.wanted, "seen": trace.seen, "held": trace.held, "parts": parts}

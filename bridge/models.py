@@ -815,7 +815,8 @@ class EngineRow:
 class Report:
     """A comment before it is dressed for a ticket system: plain text everywhere, nothing escaped yet.
 
-    `marker` is shown as its last line and is how a lost comment is found again.
+    `marker` is shown as its last line and is how a lost comment is found again. `details` is the address in
+    the console where the whole story stands; it is ours, so that it may be a link.
     """
 
     headline: str
@@ -825,6 +826,7 @@ class Report:
     facts: tuple[tuple[str, str], ...]
     advice: tuple[str, ...]
     marker: str
+    details: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

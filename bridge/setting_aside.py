@@ -169,7 +169,8 @@ class SettingAside:
         """Return a report as a comment that is owed to the run's ticket."""
         assert run.plan is not None
         return owed(
-            self._connections().sources[run.ticket.source].system,
+            self._connections(),
+            run.ticket,
             run=run.id,
             delivery=run.delivery,
             occasion=occasion,

@@ -29,10 +29,11 @@ from bridge.models import (
     Report,
     RunId,
     SessionId,
+    TicketRef,
     Visibility,
     WriteBack,
 )
-from bridge.ticketing import Exposed, TicketSystem
+from bridge.ticketing import Exposed
 from bridge.writing_back import write_back
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,8 @@ CHANGE_SECONDS = 90.0
 
 
 def owed(
-    system: TicketSystem,
+    connections: Connections,
+    ticket: TicketRef,
     *,
     run: RunId,
     delivery: DeliveryId,
@@ -62,11 +64,16 @@ def owed(
     `after` is what the mapping wants changed in the ticket, by outcome.
     """
     marker = comments.marker(run, delivery, occasion, n)
+    console = connections.console_url
+    # Customers cannot sign in there, nor need they know where it is.
+    shown = console is not None and visibility is Visibility.INTERNAL
+    details = f"{console}/runs/{run}" if shown else None
+    system = connections.sources[ticket.source].system
     return OwedComment(
         occasion=occasion,
         n=n,
         marker=marker,
-        text=system.dress(replace(report, marker=marker)),
+        text=system.dress(replace(report, marker=marker, details=details)),
         visibility=visibility,
         after=after,
     )

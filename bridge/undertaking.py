@@ -112,12 +112,13 @@ class Undertaking:
             log.warning("runs.taken_back", count=count)
         for left in self._ledger.read(sessions.bereaved):
             run = left.run
-            source = self._connections().sources.get(run.ticket.source)
-            if source is None or run.plan is None:
+            connections = self._connections()
+            if run.ticket.source not in connections.sources or run.plan is None:
                 continue
             report = comments.answered(run.id, run.plan, left.calls)
             comment = owed(
-                source.system,
+                connections,
+                run.ticket,
                 run=run.id,
                 delivery=run.delivery,
                 occasion=Occasion.UNKNOWN,

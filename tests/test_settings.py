@@ -603,6 +603,8 @@ def test_a_console_is_open_on_loopback_only(bind: str, allowed: bool) -> None:
         ("http://bridge.example.com", None),
         ("https://bridge.example.com/path", None),
         ("https://bridge.example.com?x=1", None),
+        ("https://bridge|x].example.com", None),
+        ("https://[::1]:8080", None),
         ("bridge.example.com", None),
     ],
 )

@@ -34,6 +34,7 @@ def connect(settings: Settings) -> Connections:
     return Connections(
         sources={source.name: _source(source, context_of) for source in settings.sources},
         portals={portal.name: _portal(settings, portal, context_of) for portal in settings.portals},
+        console_url=settings.console_url,
     )
 
 

@@ -134,8 +134,12 @@ def as_peer(text: str) -> str | None:
 def public_address(text: str) -> str:
     """Check the address under which this service is reached, and return it without the last slash."""
     address = base_address(text)
-    if urlsplit(address).path:
+    parts = urlsplit(address)
+    if parts.path:
         raise ValueError("must not hold a path (the service stands at the top of its host)")
+    # It is shown in tickets, where a bracket or a bar would be markup.
+    if not _HOST.fullmatch(parts.hostname or "") or (parts.hostname or "").startswith("."):
+        raise ValueError("must name its host in letters, digits, dots and hyphens (no IPv6 address)")
     return address
 
 

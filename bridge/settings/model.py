@@ -6,6 +6,7 @@ It must not read the environment or a file, and no secret in it shows in a repr 
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -209,6 +210,15 @@ class Settings(BaseSettings):
     def catalogue_file(self) -> Path:
         """Return where the catalogue stands."""
         return self.catalogue or self.mappings / "actions.yaml"
+
+    @property
+    def console_url(self) -> str | None:
+        """Return where people outside reach the console; None where they cannot, or where is not known."""
+        if self.console == "off" or self.public_url is None:
+            return None
+        # An open console refuses whoever asks for it by another name than that of this machine.
+        here = forms.is_loopback(urlsplit(self.public_url).hostname or "")
+        return None if self.console == "open" and not here else self.public_url
 
     def in_flight_of(self, portal: PortalSettings) -> int:
         """Return how many calls to a portal may be under way at once in a worker process (W4)."""

@@ -135,6 +135,12 @@ def report() -> Report:
 
 
 @pytest.fixture
+def detailed(report: Report) -> Report:
+    """Return a report that says where in the console its story stands."""
+    return dataclasses.replace(report, details="https://bridge-1.example.com:8443/runs/r01hx9")
+
+
+@pytest.fixture
 def owed() -> Callable[..., OwedComment]:
     def make(text: str = "text", visibility: Visibility = Visibility.INTERNAL) -> OwedComment:
         return OwedComment(occasion=Occasion.ANSWERED, n=1, marker=MARKER, text=text, visibility=visibility)

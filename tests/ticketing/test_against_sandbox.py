@@ -37,6 +37,15 @@ def test_a_dressed_report_is_taken_and_found_again(
     assert desk.find(dataclasses.replace(comment, marker=f"{comment.marker}2")) == MarkerAbsent()
 
 
+def test_a_report_that_says_where_its_story_stands_is_taken_and_found_again(
+    desk: Any, detailed: Report, owed: Owed
+) -> None:
+    comment = owed(desk.system.dress(detailed))
+    assert detailed.details in comment.text
+    assert isinstance(desk.post(comment), Posted)
+    assert isinstance(desk.find(comment), Posted)
+
+
 def test_the_largest_comment_is_taken(desk: Any, report: Report, owed: Owed) -> None:
     large = dataclasses.replace(report, rows=report.rows * 400, facts=(("[x]{y}|" * 9, '"<&' * 400),) * 30)
     assert isinstance(desk.post(owed(desk.system.dress(large))), Posted)

@@ -68,6 +68,18 @@ def test_no_dress_lets_unseen_characters_or_a_second_marker_through(dress, repor
     assert "bridge-01hx9-unknown-1" not in dressed
 
 
+@dresses
+def test_the_address_of_the_story_is_the_last_line_before_the_marker(dress, report, detailed) -> None:  # type: ignore[no-untyped-def] # parametrised callables
+    told, without = dress(detailed), dress(report)
+    assert detailed.details in told[-400:]
+    assert "Details: " in told[-400:]
+    assert told[-400:].index(detailed.details) < told[-400:].index(report.marker)
+    assert "Details" not in without
+    longest = of_size(detailed, rows=1000, text="x" * 5000)
+    assert len(dress(longest)) <= 30_000
+    assert detailed.details in dress(longest)
+
+
 def test_as_many_rows_as_fit_are_kept(report: Report) -> None:
     many = dataclasses.replace(report, rows=report.rows * 10)
     one_more_would_not_fit = fit(many, lambda cut, left: "r" * 100 * len(cut.rows) + f" {left}", 1005)

@@ -195,6 +195,33 @@ def test_an_internal_note_that_the_ticket_system_would_show_to_customers_is_with
     assert jira.comments() == []
 
 
+def test_where_the_story_stands_is_told_in_every_dress_to_those_who_may_look(house, desks, source):
+    mine = house(CONSOLE="open", PUBLIC_URL="http://127.0.0.1:8080")
+    run = owes(mine, source)
+    (owed,) = mine.story(run).comments
+    assert f"http://127.0.0.1:8080/runs/{run}" in owed.owed.text
+    mine.post()
+    assert mine.told(run) == [CommentState.POSTED]
+    assert any(f"http://127.0.0.1:8080/runs/{run}" in str(each) for each in desks[source].comments())
+    public = owes(mine, source, style=CommentStyle(visibility=Visibility.PUBLIC))
+    assert "8080" not in mine.story(public).comments[0].owed.text
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"CONSOLE": "open"},
+        {"PUBLIC_URL": "http://127.0.0.1:8080"},
+        # Nobody elsewhere gets into an open console.
+        {"CONSOLE": "open", "PUBLIC_URL": "https://bridge.example.com"},
+    ],
+)
+def test_nothing_is_told_of_a_console_that_nobody_could_open(house, settings):
+    mine = house(**settings)
+    run = owes(mine)
+    assert "Details" not in mine.story(run).comments[0].owed.text
+
+
 def test_a_public_comment_is_public(house, jira):
     mine = house()
     run = owes(mine, style=CommentStyle(visibility=Visibility.PUBLIC))

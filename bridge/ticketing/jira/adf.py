@@ -1,6 +1,6 @@
 """Dress a report as an ADF document, the form that Jira Cloud's version 3 comments take.
 
-It must not make a mention or a link: text from outside only ever becomes a text node.
+It must not make a mention, nor a link of text from outside: that only ever becomes a text node.
 """
 
 import json
@@ -41,6 +41,9 @@ def _document(report: Report, left_out: int) -> Json:
     if report.advice:
         content.append(_paragraph(_text("What to do", _STRONG)))
         content.append(_bullets([(_text(advice),) for advice in report.advice]))
+    if report.details:
+        link = {"type": "link", "attrs": {"href": report.details}}
+        content.append(_paragraph(_text("Details: "), _text(report.details, link)))
     content.append(_paragraph(_text(report.marker, _SMALL)))
     return {"version": 1, "type": "doc", "content": content}
 

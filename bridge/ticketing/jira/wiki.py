@@ -54,6 +54,9 @@ def _render(report: Report, left_out: int) -> str:
         parts.append("\n".join(f"* *{escape(name)}*: {escape(value)}" for name, value in report.facts))
     if report.advice:
         parts.append("*What to do*\n" + "\n".join(f"* {escape(advice)}" for advice in report.advice))
+    if report.details:
+        # The form in brackets shows the address as it is, and nothing in it becomes markup.
+        parts.append(f"Details: [{report.details}]")
     # Not escaped, since it is looked for in this very text: hyphens between small letters and digits are
     # neither markup nor an issue key, whose project is written in capitals.
     parts.append(report.marker)

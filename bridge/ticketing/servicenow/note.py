@@ -42,6 +42,9 @@ def _html(report: Report, left_out: int) -> str:
     if report.advice:
         advice = (f"<li>{_escape(entry)}</li>" for entry in report.advice)
         parts.append(f"<p><strong>What to do</strong></p><ul>{''.join(advice)}</ul>")
+    if report.details:
+        address = _escape(report.details)
+        parts.append(f'<p>Details: <a href="{address}" target="_blank" rel="noreferrer">{address}</a></p>')
     return f"[code]{''.join(parts)}[/code]\n{report.marker}"
 
 
@@ -57,6 +60,8 @@ def _plain(report: Report, left_out: int) -> str:
         parts.append("\n".join(f"{name}: {value}" for name, value in report.facts))
     if report.advice:
         parts.append("What to do:\n" + "\n".join(f"- {entry}" for entry in report.advice))
+    if report.details:
+        parts.append(f"Details: {report.details}")
     parts.append(report.marker)
     return "\n\n".join(parts).translate(_PLAIN_BRACKETS)
 

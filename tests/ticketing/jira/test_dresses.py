@@ -153,6 +153,22 @@ def test_a_report_has_a_panel_a_real_table_and_lozenges(cloud: Jira, report: Rep
     assert lozenge == {"type": "status", "attrs": {"text": "Not connected", "color": "red"}}
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_only_the_address_of_the_story_becomes_a_link(detailed: Report, text: str) -> None:
+    whole = dataclasses.replace(detailed, headline=text, facts=((text, text),), advice=(text,))
+    document = json.loads(adf.dress(whole))
+    *before, story, marker = document["content"]
+    link = {"type": "link", "attrs": {"href": detailed.details}}
+    assert story["content"] == [
+        {"type": "text", "text": "Details: "},
+        {"type": "text", "text": detailed.details, "marks": [link]},
+    ]
+    SCHEMA.validate({**document, "content": [*before, marker]})
+    *before, story, empty, marker = wiki.dress(whole).split("\n")
+    assert (story, empty, marker) == (f"Details: [{detailed.details}]", "", detailed.marker)
+    assert not {"[", "]"} & set(bare("\n".join(before)))
+
+
 @pytest.mark.parametrize("tone", Tone)
 def test_every_tone_has_its_panel_and_colour(report: Report, tone: Tone) -> None:
     toned = dataclasses.replace(report, tone=tone, rows=(dataclasses.replace(report.rows[0], tone=tone),))

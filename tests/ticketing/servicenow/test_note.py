@@ -63,6 +63,15 @@ def test_hostile_text_neither_leaves_the_tags_nor_becomes_html(report: Report, t
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+def test_only_the_address_of_the_story_becomes_a_link(detailed: Report, text: str) -> None:
+    dressed = dress(filled(detailed, f"https://evil.example/ {text}"), code_tags=True)
+    seen = Seen(inside(dressed))
+    assert seen.tags.count("a") == 1
+    assert [value for name, value in seen.attributes if name == "href"] == [detailed.details]
+    assert seen.text.endswith(f"Details: {detailed.details}")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_as_it_is(report: Report, text: str) -> None:
     assert text in Seen(inside(dress(filled(report, text), code_tags=True))).text
 
