@@ -3,7 +3,7 @@
 It must not send anything; a set that it finds a problem in is not put into force.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -19,8 +19,20 @@ from bridge.mapping.paths import Path, View
 from bridge.mapping.reading import LoadContext
 from bridge.mapping.rules import MappingRule
 from bridge.mapping_files import MappingFiles
-from bridge.models import Decision, Ignored, Json, MappingId, Mode, Plan, SourceName, TicketEvent, Unplannable
+from bridge.models import (
+    Decision,
+    Delivery,
+    Ignored,
+    Json,
+    MappingId,
+    Mode,
+    Plan,
+    SourceName,
+    TicketEvent,
+    Unplannable,
+)
 from bridge.policy import needs_approval
+from bridge.ticketing import TicketSystem
 
 Parse = Callable[[SourceName, Json], TicketEvent | Ignored]
 
@@ -59,9 +71,7 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
     try:
         loaded = language.load(files.texts, context)
     except ConfigurationError as error:
-        return CheckResult(
-            mapping_set=None, problems=error.problems, warnings=files.warnings, tests_run=0, tests_failed=0
-        )
+        return unread(error.problems, files.warnings)
     runs = tuple(_run(case, files, loaded, parse) for case in loaded.cases)
     problems = (
         *(problem for run in runs for problem in run.problems),
@@ -83,6 +93,23 @@ def check(files: MappingFiles, context: LoadContext, parse: Parse) -> CheckResul
         tests_run=len(runs),
         tests_failed=sum(bool(run.problems) for run in runs),
     )
+
+
+def unread(problems: tuple[str, ...], warnings: tuple[str, ...] = ()) -> CheckResult:
+    """Return the result for files that cannot be read, so that no test ran."""
+    return CheckResult(mapping_set=None, problems=problems, warnings=warnings, tests_run=0, tests_failed=0)
+
+
+def parsed_by(systems: Mapping[SourceName, TicketSystem], received_at: datetime) -> Parse:
+    """Return what reads a sample as its source would read it if it came then."""
+
+    def parse(source: SourceName, payload: Json) -> TicketEvent | Ignored:
+        delivery = Delivery(
+            source=source, key="sample", digest="", timed=True, payload=payload, received_at=received_at
+        )
+        return systems[source].parse_event(delivery)
+
+    return parse
 
 
 def _run(case: Case, files: MappingFiles, loaded: MappingSet, parse: Parse) -> _CaseRun:

@@ -6,6 +6,7 @@ It must not send an action. What only a portal's Engines know stands between < a
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.errors import Reason
 from bridge.models import (
@@ -16,6 +17,7 @@ from bridge.models import (
     EngineUid,
     HttpRequest,
     Json,
+    Part,
     Plan,
     Problem,
 )
@@ -24,6 +26,9 @@ from bridge.nexthink.resolution import Resolved
 from bridge.resolving import Later
 
 LookUp = Callable[[Plan], Resolved | Problem | Later]
+
+# What stands for the id of a run that nobody has made.
+NO_RUN_YET: Final = "<run>"
 
 _MASK = "********"
 
@@ -41,7 +46,27 @@ class Preview:
 def previews(
     plan: Plan, portal: PortalConfig, look_up: LookUp | None
 ) -> tuple[Preview, ...] | Problem | Later:
-    """Return every request of a plan, or why there would be none.
+    """Return every request of a plan, or why there would be none; see `parts_of`."""
+    parts = parts_of(plan, portal, look_up)
+    if not isinstance(parts, tuple):
+        return parts
+    return tuple(
+        _masked(
+            act.run_request(
+                portal,
+                request_uid=f"{NO_RUN_YET}-{part.number}-1",
+                remote_action_uid=plan.remote_action_uid,
+                part=part,
+                timeout_seconds=plan.timeout_seconds,
+                params=plan.params,
+            )
+        )
+        for part in parts
+    )
+
+
+def parts_of(plan: Plan, portal: PortalConfig, look_up: LookUp | None) -> tuple[Part, ...] | Problem | Later:
+    """Return the parts that a plan would be sent in, or why there would be none.
 
     `look_up` asks the Engines, which reads only; None writes placeholders for what they would say.
     """
@@ -55,19 +80,7 @@ def previews(
             resolved = _unasked(plan)
     if not isinstance(resolved, Resolved):
         return resolved
-    return tuple(
-        _masked(
-            act.run_request(
-                portal,
-                request_uid=f"<run>-{part.number}-1",
-                remote_action_uid=plan.remote_action_uid,
-                part=part,
-                timeout_seconds=plan.timeout_seconds,
-                params=plan.params,
-            )
-        )
-        for part in resolution.parts(resolved, portal.max_devices_per_call)
-    )
+    return resolution.parts(resolved, portal.max_devices_per_call)
 
 
 def _unasked(plan: Plan) -> Resolved:
@@ -75,7 +88,11 @@ def _unasked(plan: Plan) -> Resolved:
     unknown = {DeviceKey.NAME: "<UID of {}>", DeviceKey.USER: "<UIDs of the devices of {}>"}
     return Resolved(
         devices=tuple(
-            Device(uid=DeviceUid(unknown.get(plan.by, "{}").format(device)), name=None, engines=engines)
+            Device(
+                uid=DeviceUid(unknown.get(plan.by, "{}").format(device)),
+                name=device if plan.by is DeviceKey.NAME else None,
+                engines=engines,
+            )
             for device in plan.devices
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge import logs, web
-from bridge.bootstrap import Bridge, open_bridge, read_live_settings, utc_now
+from bridge.bootstrap import Bridge, make_workshop, open_bridge, read_live_settings, utc_now
 from bridge.bootstrap.entering import signing_in
 from bridge.undertaking import DEAD_AFTER_BEATS
 from bridge.vitals import Vitals
@@ -24,6 +24,7 @@ class WebProcess:
 
     bridge: Bridge
     vitals: Vitals
+    console: Services | None
 
     def start(self) -> None:
         """Start the writing thread, learn what is in force, and look at the ledger from then on."""
@@ -32,6 +33,8 @@ class WebProcess:
 
     def stop(self) -> None:
         """Write what is queued and let go of everything."""
+        if self.console is not None:
+            self.console.workshop.stop()
         self.vitals.stop()
         self.bridge.stop()
 
@@ -53,6 +56,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
         monotonic=time.monotonic,
         worker_seconds=DEAD_AFTER_BEATS * settings.beat_seconds,
     )
+    console = None if settings.console == "off" else _console(bridge, vitals)
     app = web.create_app(
         receiving=bridge.receiving,
         connections=bridge.watching.connections,
@@ -60,9 +64,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
         has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
         clock=utc_now,
         threads=settings.web_threads,
-        console=None if settings.console == "off" else _console(bridge, vitals),
+        console=console,
     )
-    app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals)
+    app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals, console=console)
     return app
 
 
@@ -71,6 +75,7 @@ def _console(bridge: Bridge, vitals: Vitals) -> Services:
         ledger=bridge.ledger,
         vitals=vitals,
         operations=bridge.operations,
+        workshop=make_workshop(bridge),
         connections=bridge.watching.connections,
         mapping_set=bridge.watching.look_up,
         settings=bridge.settings.current,

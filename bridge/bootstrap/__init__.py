@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from bridge import mapping_files
 from bridge.approving import Approving
 from bridge.bootstrap.outside import Connecting, connect, system
-from bridge.checking import CheckResult, check
+from bridge.checking import CheckResult, check, parsed_by
 from bridge.errors import ConfigurationError
 from bridge.fetching import Fetching
 from bridge.judging import Judging
@@ -28,13 +28,8 @@ from bridge.mapping.language import MappingSet, MappingTexts
 from bridge.mapping.reading import LoadContext
 from bridge.mapping_files import MappingFiles, Watcher
 from bridge.models import (
-    Delivery,
-    Ignored,
-    Json,
     Layer,
     SourceKind,
-    SourceName,
-    TicketEvent,
     Trust,
 )
 from bridge.operations import Operations
@@ -45,6 +40,8 @@ from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import LiveSettings, Settings, read_folder
 from bridge.tokens import Tokens
 from bridge.watching import Watching
+from bridge.workshop import Workshop
+from bridge.workshop.apart import Apart
 
 _TEXTS = TypeAdapter(MappingTexts)
 WRITE_TIMEOUT = 10.0
@@ -233,6 +230,19 @@ def retaining(bridge: Bridge) -> Retaining:
     return Retaining(ledger=bridge.ledger, keep=keep, longest_window=longest_window)
 
 
+def make_workshop(bridge: Bridge) -> Workshop:
+    """Construct the trying of mapping texts that are not in force."""
+    return Workshop(
+        ledger=bridge.ledger,
+        connections=bridge.watching.connections,
+        settings=bridge.settings.current,
+        context_of=load_context,
+        texts_of=_TEXTS.validate_json,
+        clock=utc_now,
+        apart=Apart(),
+    )
+
+
 def trips(settings: Settings) -> Trips:
     """Return when a limit pauses what it is about."""
     return Trips(most=settings.trips, window=settings.trip_window)
@@ -263,11 +273,4 @@ def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]
 
 def _check(settings: Settings, files: MappingFiles) -> CheckResult:
     systems = {source.name: system(source) for source in settings.sources}
-
-    def parse(source: SourceName, payload: Json) -> TicketEvent | Ignored:
-        delivery = Delivery(
-            source=source, key="sample", digest="", timed=True, payload=payload, received_at=utc_now()
-        )
-        return systems[source].parse_event(delivery)
-
-    return check(files, load_context(settings), parse)
+    return check(files, load_context(settings), parsed_by(systems, utc_now()))

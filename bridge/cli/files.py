@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.bootstrap import check_files
-from bridge.checking import CheckResult
+from bridge.checking import CheckResult, unread
 from bridge.cli.assuming import settings_for_files
 from bridge.cli.options import NamedSource, SourceParam, directory_argument, json_option, portal_option
 from bridge.cli.showing import as_json, line
@@ -80,9 +80,7 @@ def _checked(settings: Settings) -> CheckResult:
     try:
         return check_files(settings)
     except ConfigurationError as error:
-        return CheckResult(
-            mapping_set=None, problems=error.problems, warnings=(), tests_run=0, tests_failed=0
-        )
+        return unread(error.problems)
 
 
 def _print(result: CheckResult) -> None:

@@ -37,6 +37,14 @@ def stored_since(ledger: Ledger, since: datetime, page_size: int = PAGE) -> Iter
         after = page[-1]
 
 
+def newest_since(tx: Tx, *, since: datetime, most: int) -> datetime:
+    """Return the time since which at most about so many deliveries were judged, `since` at the earliest."""
+    at = deliveries.c.received_at
+    query = select(at).where(at >= since, deliveries.c.state == DeliveryState.EVALUATED)
+    found = tx.connection.execute(query.order_by(at.desc()).offset(most - 1).limit(1)).scalar()
+    return since if found is None else found
+
+
 def _page(tx: Tx, *, since: datetime, after: Stored | None, limit: int) -> tuple[Stored, ...]:
     at, number = deliveries.c.received_at, deliveries.c.id
     query = select(deliveries).where(at >= since, deliveries.c.state == DeliveryState.EVALUATED)

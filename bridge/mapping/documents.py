@@ -16,6 +16,9 @@ Path = tuple[str | int, ...]
 # Deeper than any mapping needs; a bound keeps hostile nesting from exhausting the parser's caller.
 _MAX_DEPTH = 50
 
+# How a fault reads; its words may hold what somebody typed.
+_FAULT = re2.compile(r"([^:\n]+):([0-9]+):([0-9]+): ((?s:.*))")
+
 # Where a path is, its brackets and quotes are the likeliest to be in YAML's way.
 _PATH = re2.compile(r"""\b(?:ticket|fields|change|actor|payload)\.|"\.[A-Za-z]""")
 
@@ -43,6 +46,14 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.text}"
+
+    @classmethod
+    def read(cls, text: str) -> "Fault | None":
+        """Return the problem that a text tells of; None where it names no place."""
+        found = _FAULT.fullmatch(text)
+        if found is None:
+            return None
+        return cls(file=found[1], line=int(found[2]), column=int(found[3]), text=found[4])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bridge.operations import Operations
 from bridge.settings import Settings
 from bridge.signing_in import SigningIn
 from bridge.vitals import Vitals
+from bridge.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Services:
     ledger: Ledger
     vitals: Vitals
     operations: Operations
+    workshop: Workshop
     connections: Callable[[], Connections]
     mapping_set: Callable[[], MappingSet | None]
     settings: Callable[[], Settings]

@@ -9,12 +9,15 @@ from flask import Blueprint
 from flask_wtf.csrf import CSRFProtect
 
 from bridge.roles import Way
-from bridge.web.console import access, deliveries, login, oidc, overview, runs, showing
+from bridge.web.console import access, deliveries, login, oidc, overview, playground, runs, showing
 from bridge.web.console.access import Role
 from bridge.web.services import Services
 
 # What the top of every page leads to, for whom.
-_NAVIGATION: Final = (("console.overview", "Overview", Role.VIEWER),)
+_NAVIGATION: Final = (
+    ("console.overview", "Overview", Role.VIEWER),
+    ("console.playground", "Playground", Role.ADMINISTRATOR),
+)
 
 
 def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
@@ -28,7 +31,7 @@ def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         login.install(door, services)
         if Way.OIDC in services.signing_in.ways:
             oidc.install(door, services)
-    for part in (overview, runs, deliveries):
+    for part in (overview, runs, deliveries, playground):
         part.install(door, services)
 
     @door.context_processor

@@ -24,6 +24,9 @@ __all__ = ["Role", "Visitor", "for_everybody", "install", "known_visitor", "need
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
+# More than anybody types; Flask takes half of it for the texts.
+FORM_BYTES: Final = 1_000_000
+
 _NEEDED: Final = "needed_role"
 _NOBODY_IN_PARTICULAR: Final = "everybody"
 
@@ -78,6 +81,7 @@ def install(door: Blueprint, csrf: CSRFProtect, services: Services) -> None:
                 return _ask_to_sign_in()
             if not visitor().may(Role(needed)):
                 return _refused_role(services, Role(needed))
+        request.max_content_length = FORM_BYTES
         csrf.protect()
         return None
 

@@ -3,15 +3,18 @@
 It must not look anything up.
 """
 
+import json
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, render_template
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from bridge.comments import masking
 from bridge.errors import LedgerUnavailable, NotPossible
+from bridge.models import Json
 from bridge.web.problems import RETRY_AFTER_SECONDS
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -59,6 +62,7 @@ def install(door: Blueprint) -> None:
     door.add_app_template_filter(_words, "words")
     door.add_app_template_filter(_moment, "moment")
     door.add_app_template_filter(masking.mask, "mask")
+    door.add_app_template_filter(_pretty, "pretty")
     door.add_app_template_test(_is_web_address, "web_address")
 
     @door.after_request
@@ -71,6 +75,10 @@ def install(door: Blueprint) -> None:
         response = shown("missing.html", HTTPStatus.SERVICE_UNAVAILABLE, text="The ledger does not answer.")
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+
+    @door.errorhandler(RequestEntityTooLarge)
+    def too_large(_error: RequestEntityTooLarge) -> Response:
+        return shown("missing.html", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text="That is too much for a page.")
 
     @door.errorhandler(NotPossible)
     def missing(_error: NotPossible) -> Response:
@@ -100,6 +108,10 @@ def _words(name: str) -> str:
 
 def _moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _pretty(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _is_web_address(text: str | None) -> bool:
