@@ -43,7 +43,7 @@ mappings:
     approval: {}
     mode: live
 tests:
-  - {name: a request without the label does nothing, source: jira, payload: samples/jira-other-choice.json, expect: []}
+  - {name: without the label nothing runs, source: jira, payload: samples/jira-approved.json, expect: []}
 """
 
 
@@ -54,7 +54,7 @@ class Picture:
     name: str
     path: str
     follow: str = ""
-    fill: Callable[[Page], None] = lambda page: None
+    fill: Callable[[Page], None] | None = None
     size: tuple[int, int] = DESK
     scheme: Literal["light", "dark"] = "light"
 
@@ -171,7 +171,8 @@ def take(browser: Browser, address: str, picture: Picture, folder: Path) -> None
         sys.exit(f"{picture.path} answers {answer and answer.status}")
     if picture.follow:
         page.locator(picture.follow).first.click()
-    picture.fill(page)
+    if picture.fill:
+        picture.fill(page)
     page.wait_for_load_state("networkidle")
     file = folder / f"{picture.name}.png"
     page.screenshot(path=file)
