@@ -9,11 +9,12 @@ from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible
 from bridge.evidence import Sealing
-from bridge.ledger import limits, outbox, queries, retention, sending, verifying
+from bridge.ledger import limits, outbox, queries, retention, sending, sign_ins, verifying
 from bridge.ledger.sending import Next
 from bridge.ledger.tables import METADATA, audit, comments, deliveries, device_uses, runs, seals
 from bridge.models import CallResult, CallState, Layer, Limit, LimitKind, RunState
 from bridge.retaining import Keep, Purged, Retaining
+from bridge.roles import Way
 
 KEEP = Keep(payloads=timedelta(days=30), runs=timedelta(days=100), audit=timedelta(days=200))
 
@@ -65,6 +66,16 @@ def test_a_payload_goes_and_its_delivery_is_recognised_for_ever(ledger, work, ac
     assert accept(make_run("r2"), key="identifier-1").duplicate
     assert count(ledger, deliveries) == 1
     assert retaining(ledger).purge().payloads == 0
+
+
+def test_who_was_signed_in_goes_when_that_has_ended(ledger, clock):
+    given = {"name": "ada", "way": Way.OIDC, "proof": None, "instead_of": None}
+    for digest, hours in (("a" * 64, 1), ("b" * 64, 2)):
+        ledger.write(sign_ins.begin, digest=digest, lasting=timedelta(hours=hours), **given)
+    clock.move(hours=1)
+    retaining(ledger).purge()
+    assert ledger.read(sign_ins.standing, digest="b" * 64).name == "ada"
+    assert count(ledger, METADATA.tables["sign_ins"]) == 1
 
 
 def test_a2_repeat_never_holds_when_its_run_was_purged(ledger, work, accept, make_run, make_plan, clock):

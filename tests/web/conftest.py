@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,6 +53,7 @@ from bridge.models import (
 from bridge.serving import WebProcess, create_app
 
 ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "docs" / "deploy"
 SECRET = "made-up-and-long-enough-for-hmac"
 SERVICENOW_SECRET = "whsec_bWFkZS11cC1hbmQtbG9uZy1lbm91Z2gtZm9yLXRoaXM="
 # Nobody listens there, and nothing in these tests sends anything.
@@ -356,3 +358,77 @@ def serving(environment: Callable[..., dict[str, str]]) -> Callable[..., Abstrac
 def served(serving: Callable[..., AbstractContextManager[Served]], tmp_path_factory: Any) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("served"), workers=2) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def proxying() -> Callable[..., AbstractContextManager[tuple[int, int, Path]]]:
+    """Run nginx with the shipped site, with some texts of it changed, in front of a port here.
+
+    Gives its outer port, its inner port, and its certificate.
+    """
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+
+    @contextlib.contextmanager
+    def run(folder: Path, port: int, **changes: str) -> Iterator[tuple[int, int, Path]]:
+        if nginx is None:
+            pytest.skip("nginx is not installed (make packages)")
+        outer, inner = _free_port(), _free_port()
+        certificate, key = folder / "cert.pem", folder / "key.pem"
+        names = ["-subj", "/CN=bridge.example.com", "-addext", "subjectAltName=DNS:bridge.example.com"]
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-nodes", "-days", "2", *curve, *names, *files],
+            check=True,
+            capture_output=True,
+        )
+        site = (DEPLOY / "nginx.conf").read_text()
+        for shipped, here in {
+            **changes,
+            "127.0.0.1:8080": f"127.0.0.1:{port}",
+            "listen 443 ssl": f"listen 127.0.0.1:{outer} ssl",
+            "listen 127.0.0.1:8081": f"listen 127.0.0.1:{inner}",
+            "/etc/ssl/certs/bridge.example.com.pem": str(certificate),
+            "/etc/ssl/private/bridge.example.com.key": str(key),
+            "/var/log/nginx/bridge.log": str(folder / "access.log"),
+        }.items():
+            assert shipped in site
+            site = site.replace(shipped, here)
+        (folder / "site.conf").write_text(site)
+        # Around the site stands what Debian's nginx.conf says, with files where anybody may write.
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        spools = "".join(f"{kind}_temp_path {folder / kind};" for kind in kinds)
+        (folder / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;"
+            f"events {{ worker_connections 768; }} http {{ {spools} include {folder}/site.conf; }}"
+        )
+        with (folder / "out").open("wb") as out:
+            proxy = subprocess.Popen(
+                [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
+                stdout=out,
+                stderr=out,
+            )
+        try:
+            ends = time.monotonic() + 10
+            while True:
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", inner), timeout=1),
+                ):
+                    break
+                assert proxy.poll() is None, (folder / "out").read_text()
+                assert time.monotonic() < ends, (folder / "error.log").read_text()
+                time.sleep(0.05)
+            yield outer, inner, certificate
+        finally:
+            proxy.terminate()
+            proxy.wait(10)
+
+    return run
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,10 +1,8 @@
 """Hostile connections to the web process as it ships: slow, idle, half-sent, framed in two ways at once."""
 
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +14,6 @@ import pytest
 
 from bridge.ledger import queries
 
-SITE = Path(__file__).resolve().parents[2] / "docs" / "deploy" / "nginx.conf"
 NAME = "bridge.example.com"
 MANY = 500
 HEALTHY = 1.0
@@ -26,60 +23,10 @@ SLOW_ADDRESS = "127.0.0.2"
 
 
 @pytest.fixture(scope="module")
-def proxied(served: Any, tmp_path_factory: Any) -> Iterator[tuple[int, int, Path]]:
+def proxied(served: Any, proxying: Any, tmp_path_factory: Any) -> Iterator[tuple[int, int, Path]]:
     """The shipped site in front of the shipped server: its outer port, its inner port, its certificate."""
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if nginx is None:
-        pytest.skip("nginx is not installed (make packages)")
-    folder = tmp_path_factory.mktemp("nginx")
-    outer, inner = _free_port(), _free_port()
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    names = ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-nodes", "-days", "2", *curve, *names, *files],
-        check=True,
-        capture_output=True,
-    )
-    site = SITE.read_text()
-    for shipped, here in {
-        "127.0.0.1:8080": f"127.0.0.1:{served.port}",
-        "listen 443 ssl": f"listen 127.0.0.1:{outer} ssl",
-        "listen 127.0.0.1:8081": f"listen 127.0.0.1:{inner}",
-        "/etc/ssl/certs/bridge.example.com.pem": str(certificate),
-        "/etc/ssl/private/bridge.example.com.key": str(key),
-        "/var/log/nginx/bridge.log": str(folder / "access.log"),
-    }.items():
-        assert shipped in site
-        site = site.replace(shipped, here)
-    (folder / "site.conf").write_text(site)
-    # Around the site stands what Debian's nginx.conf says, with files where anybody may write.
-    spools = "".join(
-        f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;"
-        f"events {{ worker_connections 768; }} http {{ {spools} include {folder}/site.conf; }}"
-    )
-    with (folder / "out").open("wb") as out:
-        proxy = subprocess.Popen(
-            [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        ends = time.monotonic() + 10
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", inner), timeout=1):
-                break
-            assert proxy.poll() is None, (folder / "out").read_text()
-            assert time.monotonic() < ends, (folder / "error.log").read_text()
-            time.sleep(0.05)
-        yield outer, inner, certificate
-    finally:
-        proxy.terminate()
-        proxy.wait(10)
+    with proxying(tmp_path_factory.mktemp("nginx"), served.port) as running:
+        yield running
 
 
 @pytest.fixture(params=["gunicorn", "nginx"])
@@ -106,13 +53,6 @@ def _by_tls(port: int, certificate: Path) -> Connect:
         return context.wrap_socket(line, server_hostname=NAME)
 
     return connect
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _exchange(line: socket.socket, sent: bytes) -> bytes:

@@ -2,13 +2,15 @@
 
 import contextlib
 import re
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from datetime import timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -25,6 +27,7 @@ from bridge.tries import OF_A_NAME
 from bridge.web.console import login
 from bridge.web.console.access import needed_by
 
+DEPLOY = Path(__file__).resolve().parents[3] / "docs" / "deploy"
 PASSWORD = "correct horse battery"
 SECRET = "console-secret-of-more-than-32-characters"
 PROXY_SECRET = "canary-proxy-secret-of-more-than-32-characters"
@@ -451,39 +454,87 @@ def test_what_cannot_work_is_told_at_the_start(
 # ── as it is deployed ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_process_knows_who_signed_in_at_another_and_its_forms(
-    serving: Any, tmp_path: Path, hashed: str
-) -> None:
-    people = tmp_path / "people.yaml"
-    people.write_text(f"version: 1\npeople: {{ada: {{roles: [operator], password: '{hashed}'}}}}\n")
-    given = {
-        "BRIDGE_CONSOLE": "on",
-        "BRIDGE_CONSOLE_PEOPLE": str(people),
-        "BRIDGE_CONSOLE_SECRET": SECRET,
-        "BRIDGE_CONSOLE_SIGN_IN": "password",
-    }
-    with serving(tmp_path, workers=3, **given) as served:
-        jar: dict[str, str] = {}
+class Plain:
+    """A browser over a socket of its own for each request, so that any process may take it."""
 
-        def ask(method: str, path: str, **form: str) -> tuple[int, str]:
-            """Ask whichever process takes the connection, as a browser with its cookies."""
-            with closing(HTTPConnection("127.0.0.1", served.port, timeout=20)) as connection:
-                kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
-                cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
-                connection.request(method, path, urlencode(form) or None, {**kind, **cookies})
-                answer = connection.getresponse()
-                for one in answer.headers.get_all("Set-Cookie", ()):
-                    name, _, value = one.partition(";")[0].partition("=")
-                    jar[name] = value
-                return answer.status, answer.read().decode()
+    def __init__(self, connect: Callable[[], HTTPConnection], **headers: str) -> None:
+        self.connect = connect
+        self.headers = headers
+        self.jar: dict[str, str] = {}
 
+    def ask(self, method: str, path: str, **form: str) -> tuple[int, str]:
+        with closing(self.connect()) as connection:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+            cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())}
+            connection.request(method, path, urlencode(form) or None, {**kind, **cookies, **self.headers})
+            answer = connection.getresponse()
+            for one in answer.headers.get_all("Set-Cookie", ()):
+                name, _, value = one.partition(";")[0].partition("=")
+                self.jar[name] = value
+            return answer.status, answer.read().decode()
+
+    def sign_in(self, password: str = PASSWORD) -> int:
+        token = token_in(self.ask("GET", "/login")[1])
+        return self.ask("POST", "/login", name="ada", password=password, csrf_token=token)[0]
+
+
+@pytest.fixture
+def deployed(serving: Any, tmp_path: Path, hashed: str) -> Callable[..., AbstractContextManager[Any]]:
+    def do(**more: str) -> AbstractContextManager[Any]:
+        people = tmp_path / "people.yaml"
+        people.write_text(f"version: 1\npeople: {{ada: {{roles: [operator], password: '{hashed}'}}}}\n")
+        given = {
+            "BRIDGE_CONSOLE": "on",
+            "BRIDGE_CONSOLE_PEOPLE": str(people),
+            "BRIDGE_CONSOLE_SECRET": SECRET,
+            "BRIDGE_CONSOLE_SIGN_IN": "password",
+            **more,
+        }
+        return cast("AbstractContextManager[Any]", serving(tmp_path, workers=3, **given))
+
+    return do
+
+
+def test_every_process_knows_who_signed_in_at_another_and_its_forms(deployed: Any) -> None:
+    with deployed() as served:
+        browser = Plain(lambda: HTTPConnection("127.0.0.1", served.port, timeout=20))
         for _ in range(4):
-            token = token_in(ask("GET", "/login")[1])
-            assert ask("POST", "/login", name="ada", password=PASSWORD, csrf_token=token)[0] == 303
-            pages = [ask("GET", "/") for _ in range(8)]
+            assert browser.sign_in() == 303
+            pages = [browser.ask("GET", "/") for _ in range(8)]
             assert {status for status, _ in pages} == {200}
-            assert ask("POST", "/logout", csrf_token=token_in(pages[-1][1]))[0] == 303
-            assert {ask("GET", "/")[0] for _ in range(8)} == {303}
+            assert browser.ask("POST", "/logout", csrf_token=token_in(pages[-1][1]))[0] == 303
+            assert {browser.ask("GET", "/")[0] for _ in range(8)} == {303}
         wanted = b'bridge_sign_ins_total{result="signed_in",way="password"} 4.0'
         served.soon(lambda: wanted in served.ask("GET", "/metrics")[1])
         assert "ada" not in served.log.read_text()
+
+
+def test_behind_the_shipped_proxy_people_sign_in_and_only_they_see_anything(
+    deployed: Any, proxying: Any, tmp_path: Path
+) -> None:
+    console = (DEPLOY / "nginx-console.conf").read_text().replace("allow 192.0.2.0/24", "allow 127.0.0.1")
+    (tmp_path / "console.conf").write_text(console)
+    changes = {"    location / {\n        return 404;\n    }\n": f"include {tmp_path}/console.conf;"}
+    forged = {"BRIDGE_CONSOLE_PROXY_PEERS": "127.0.0.1", "BRIDGE_CONSOLE_PROXY_SECRET": PROXY_SECRET}
+    with (
+        deployed(BRIDGE_PUBLIC_URL=HTTPS, BRIDGE_CONSOLE_SIGN_IN="password,proxy", **forged) as served,
+        proxying(tmp_path, served.port, **changes) as (outer, _, certificate),
+    ):
+        context = ssl.create_default_context(cafile=certificate)
+
+        def connect() -> HTTPConnection:
+            connection = HTTPSConnection(HOST, outer, timeout=20, context=context)
+            line = socket.create_connection(("127.0.0.1", outer), timeout=20)
+            connection.sock = context.wrap_socket(line, server_hostname=HOST)
+            return connection
+
+        browser = Plain(connect, **{"X-Bridge-Proxy-Secret": PROXY_SECRET, "X-Remote-User": "ada"})
+        assert browser.ask("GET", "/")[0] == 303
+        assert {browser.ask("GET", path)[0] for path in ("/health", "/metrics", "/livez", "/readyz")} == {404}
+        assert browser.sign_in("wrong") == 401
+        assert browser.sign_in() == 303
+        assert set(browser.jar) == {"__Host-console", "__Host-console-session"}
+        assert browser.ask("GET", "/")[0] == 200
+        statuses = {browser.ask("GET", "/login")[0] for _ in range(20)}
+        assert statuses == {303, 429}
+        assert browser.ask("GET", "/static/console.css")[0] == 200
