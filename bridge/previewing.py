@@ -4,12 +4,13 @@ It must not send an action. What only a portal's Engines know stands between < a
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import Reason
 from bridge.models import (
+    Call,
     Device,
     DeviceKey,
     DeviceUid,
@@ -19,7 +20,9 @@ from bridge.models import (
     Json,
     Part,
     Plan,
+    PortalName,
     Problem,
+    RunId,
 )
 from bridge.nexthink import PortalConfig, act, resolution
 from bridge.nexthink.resolution import Resolved
@@ -43,26 +46,24 @@ class Preview:
     body: Json
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """Requests of a run: those of its calls, in their order, or those that it would become.
+
+    `missing` says why there is neither.
+    """
+
+    made: tuple[Preview, ...] = ()
+    planned: tuple[Preview, ...] = ()
+    missing: str = ""
+
+
 def previews(
     plan: Plan, portal: PortalConfig, look_up: LookUp | None
 ) -> tuple[Preview, ...] | Problem | Later:
     """Return every request of a plan, or why there would be none; see `parts_of`."""
     parts = parts_of(plan, portal, look_up)
-    if not isinstance(parts, tuple):
-        return parts
-    return tuple(
-        _masked(
-            act.run_request(
-                portal,
-                request_uid=f"{NO_RUN_YET}-{part.number}-1",
-                remote_action_uid=plan.remote_action_uid,
-                part=part,
-                timeout_seconds=plan.timeout_seconds,
-                params=plan.params,
-            )
-        )
-        for part in parts
-    )
+    return _first_requests(NO_RUN_YET, plan, portal, parts) if isinstance(parts, tuple) else parts
 
 
 def parts_of(plan: Plan, portal: PortalConfig, look_up: LookUp | None) -> tuple[Part, ...] | Problem | Later:
@@ -81,6 +82,48 @@ def parts_of(plan: Plan, portal: PortalConfig, look_up: LookUp | None) -> tuple[
     if not isinstance(resolved, Resolved):
         return resolved
     return resolution.parts(resolved, portal.max_devices_per_call)
+
+
+def of_run(
+    run: RunId,
+    plan: Plan,
+    portals: Mapping[PortalName, PortalConfig],
+    *,
+    calls: tuple[Call, ...],
+    parts: tuple[Part, ...],
+) -> Requests:
+    """Return the requests of a run, in the form that the portal's settings of now give them.
+
+    `parts` are what was frozen of a run that has no call yet, as when its approval was asked for.
+    """
+    portal = portals.get(plan.portal)
+    if portal is None:
+        return Requests(missing=f"Portal {plan.portal} is not configured any more, so its form is not known.")
+    if calls:
+        return Requests(made=tuple(_request(call.request_uid, plan, portal, call.part) for call in calls))
+    planned = parts or parts_of(plan, portal, None)
+    if isinstance(planned, tuple):
+        return Requests(planned=_first_requests(run, plan, portal, planned))
+    return Requests(missing=f"Nothing would be sent: {planned.detail}.")
+
+
+def _first_requests(
+    run: str, plan: Plan, portal: PortalConfig, parts: tuple[Part, ...]
+) -> tuple[Preview, ...]:
+    return tuple(_request(f"{run}-{part.number}-1", plan, portal, part) for part in parts)
+
+
+def _request(request_uid: str, plan: Plan, portal: PortalConfig, part: Part) -> Preview:
+    return _masked(
+        act.run_request(
+            portal,
+            request_uid=request_uid,
+            remote_action_uid=plan.remote_action_uid,
+            part=part,
+            timeout_seconds=plan.timeout_seconds,
+            params=plan.params,
+        )
+    )
 
 
 def _unasked(plan: Plan) -> Resolved:

@@ -7,10 +7,11 @@ import click
 
 from bridge.cli.opening import bridge_to_act
 from bridge.cli.options import act_of, reason_option
-from bridge.cli.showing import line, named
+from bridge.cli.showing import line
 from bridge.comments.second_sends import engine_names
 from bridge.ledger import working
 from bridge.models import RunId
+from bridge.recounting import named
 
 
 @click.command("send-again")

@@ -19,6 +19,7 @@ from bridge.ledger import queries
 from bridge.ledger.queries import DeliveryLine, Total
 from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
+from bridge.why import of_ticket
 
 
 @click.command()
@@ -60,12 +61,14 @@ def why(ticket: str, limit: int, for_programs: bool) -> None:
     with ledger_to_read() as ledger:
         arrived = ledger.read(queries.list_deliveries, limit=limit, ticket=ticket)
         made = ledger.read(queries.list_runs, limit=limit, ticket=ticket)
-        refused = () if arrived else ledger.read(queries.figures).refused
+        refused = () if arrived else ledger.read(queries.refused)
     if for_programs:
         as_json({"ticket": ticket, "deliveries": arrived, "runs": made})
     elif not arrived:
         _print_nothing_arrived(ticket, refused)
     else:
+        line(of_ticket(arrived, made).text)
+        line()
         for delivery in arrived:
             _print_delivery(delivery, made)
 

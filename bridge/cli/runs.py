@@ -3,23 +3,15 @@
 They must not change the ledger.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-
 import click
 
 from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option, ticket_key
-from bridge.cli.showing import as_json, instant, line, moment, named, table
-from bridge.comments.second_sends import engine_names
+from bridge.cli.showing import as_json, instant, line, moment, table
 from bridge.ledger import queries
-from bridge.ledger.queries import RunStory
-from bridge.ledger.timeline import HistoryLine
-from bridge.models import Call, CallState, Comment, CommentState, EngineUid, Plan, Run, RunId, RunState
-
-_OF_CALLS = ("intended", "call_")
-_LATE = "late_answer"
+from bridge.models import Plan, Run, RunId, RunState
+from bridge.recounting import recount
 
 
 class _ListByDefault(click.Group):
@@ -94,9 +86,11 @@ def show_run(run: str, for_programs: bool) -> None:
         return
     _print_run(story.run)
     line()
-    for at, texts in sorted(_timeline(story), key=lambda entry: entry[0]):
-        line(f"{instant(at)}  {texts[0]}", indent=2)
-        for text in texts[1:]:
+    for event in recount(story):
+        who = f"by {event.by}" if event.by else ""
+        said = ": ".join(part for part in (who, event.said) if part)
+        line(f"{instant(event.at)}  {event.word:<15} {said}".rstrip(), indent=2)
+        for text in event.more:
             line(text, indent=44)
     found = ways_out.of(story)
     if found.facts:
@@ -147,77 +141,3 @@ def _print_plan(plan: Plan) -> None:
         line(f"parameter   {name}: {value}", indent=2)
     if plan.asked_by:
         line(f"asked by    {plan.asked_by}", indent=2)
-
-
-def _timeline(story: RunStory) -> Iterator[tuple[datetime, tuple[str, ...]]]:
-    """Yield what happened when, each as one or more lines; causes stand before what they cause."""
-    delivery = story.delivery
-    yield delivery.received_at, (f"received        delivery {delivery.id} from {delivery.source}",)
-    for finding in story.decided:
-        seen = (condition["seen"] for condition in finding["conditions"])
-        yield delivery.received_at, (f"matched         {finding['mapping']}", *filter(None, seen))
-    names = engine_names(story.calls)
-    made = sorted(filter(None, (call.intended_at for call in story.calls)))
-    for call in story.calls:
-        # What `--attempt` asks for is the number of the newest one.
-        number = made.index(call.intended_at) + 1 if call.intended_at else None
-        yield from _call_lines(call, number, names)
-    for entry in story.history:
-        # The calls themselves tell more than the timeline's note of them, but for an answer that came late.
-        if entry.detail == _LATE or not entry.event.startswith(_OF_CALLS):
-            yield entry.at, (_history_line(entry),)
-    for comment in story.comments:
-        yield comment.owed_at, (_comment_line(comment),)
-
-
-def _history_line(entry: HistoryLine) -> str:
-    who = f"by {entry.by}" if entry.by else ""
-    said = ": ".join(part for part in (who, entry.detail or "") if part)
-    return f"{entry.event.replace('_', ' '):<15} {said}".rstrip()
-
-
-def _call_lines(
-    call: Call, number: int | None, names: Mapping[EngineUid, str]
-) -> Iterator[tuple[datetime, tuple[str, ...]]]:
-    request = "" if number is None else f"request {number}: "
-    name = f"call            {request}part {call.part.number}, attempt {call.attempt}"
-    if call.intended_at is not None:
-        devices = (f"{device.name or '-'} {device.uid}" for device in call.part.devices)
-        engines = (
-            ("all that are connected",) if call.part.engines is None else named(call.part.engines, names)
-        )
-        yield (
-            call.intended_at,
-            (f"{name} begins, {call.request_uid}", *devices, *(f"on Engine {engine}" for engine in engines)),
-        )
-    if call.ended_at is not None:
-        yield call.ended_at, (f"{name} is {call.state}", *_answer_lines(call))
-
-
-def _answer_lines(call: Call) -> Iterator[str]:
-    result = call.result
-    if result is None:
-        if call.state is CallState.UNKNOWN:
-            yield "the worker that made it was lost"
-        return
-    said = (result.reason, f"HTTP {result.status}" if result.status else None, result.error_code)
-    if any(said):
-        yield ", ".join(str(text) for text in said if text)
-    if result.error_text:
-        yield result.error_text
-    for outcome in result.outcomes:
-        message = f": {outcome.message}" if outcome.message else ""
-        yield f"{outcome.name or outcome.engine} {outcome.code_text or 'gave no answer'}{message}"
-
-
-def _comment_line(comment: Comment) -> str:
-    state = f"{comment.state}"
-    if comment.state is CommentState.POSTED:
-        state += f" as {comment.posted_id}"
-    elif comment.reason is not None:
-        state += f", {comment.reason} after {comment.attempt} tries"
-        # Of a change that was refused the ticket system's own words say what is to be mended.
-        state += f" ({comment.detail})" if comment.change and comment.detail else ""
-    if comment.change:
-        return f"change owed     {comment.owed.text}: {state}"
-    return f"comment owed    {comment.owed.occasion} {comment.owed.n}, {comment.owed.visibility}: {state}"

@@ -6,7 +6,7 @@ It must not let a text from outside steer the terminal, nor cut what somebody ma
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.models import EngineUid, Json
+from bridge.models import Json
 
 # What is read by another program, or stored, is never wrapped.
 _UNBOUNDED = 100_000
@@ -59,11 +59,6 @@ def moment(at: datetime | None) -> str:
 def instant(at: datetime) -> str:
     """Return a time in UTC to the millisecond, for what follows closely upon each other."""
     return f"{at.astimezone(UTC).isoformat(sep=' ', timespec='milliseconds').removesuffix('+00:00')}Z"
-
-
-def named(engines: Iterable[EngineUid], names: Mapping[EngineUid, str]) -> tuple[str, ...]:
-    """Return Engines by name and UID, or by UID alone where no name is known."""
-    return tuple(f"{names[engine]} {engine}" if engine in names else engine for engine in engines)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, exists, func, or_, select
 
+from bridge.errors import Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import run_of
+from bridge.ledger.codec import runs_of
 from bridge.ledger.queries import DELIVERY_LINE, DeliveryLine, delivery_line
 from bridge.ledger.tables import IS_PENDING, UNENDED, calls, deliveries, device_uses, is_in, runs
-from bridge.models import DeliveryState, Run, RunState
+from bridge.models import DeliveryState, Run, RunId, RunState
 
 # How many rows are looked at for a page, and how many of them after each step: what is not rare needs one.
 SCANNED: Final = 10_000
@@ -25,10 +26,11 @@ _STEPS: Final = (500, 2_000, SCANNED - 2_500)
 
 
 class Came(StrEnum):
-    """What came of a delivery."""
+    """What came of a delivery: a run, no mapping fired, it needed nothing, or it waits to be judged."""
 
     RUN = "run"
-    NOTHING = "nothing"
+    NO_MAPPING = "no_mapping"
+    NEEDLESS = "needless"
     WAITING = "waiting"
 
 
@@ -73,9 +75,13 @@ class WantedDeliveries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsPage:
-    """`further` is where the next page begins; `looked_to` how far back was looked, where not to the end."""
+    """`further` is where the next page begins; `looked_to` how far back was looked, where not to the end.
+
+    `unreadable` are runs of the page that this version cannot read.
+    """
 
     runs: tuple[Run, ...]
+    unreadable: tuple[RunId, ...]
     further: Place | None
     looked_to: datetime | None
 
@@ -115,7 +121,10 @@ def page_of_runs(tx: Tx, *, wanted: WantedRuns, limit: int, behind: Place | None
         many=tuple(many),
     )
     found = _page(tx, listed, wanted.made, behind, limit)
-    return RunsPage(runs=tuple(map(run_of, found.rows)), further=found.further, looked_to=found.looked_to)
+    read = runs_of(found.rows)
+    return RunsPage(
+        runs=read.runs, unreadable=read.unreadable, further=found.further, looked_to=found.looked_to
+    )
 
 
 def page_of_deliveries(
@@ -128,9 +137,14 @@ def page_of_deliveries(
     if wanted.came is Came.WAITING:
         few.append(IS_PENDING)
     elif wanted.came is not None:
-        # A finding names the run that it led to, or that stood in its place.
-        ran = deliveries.c.findings.contains('"run": "', autoescape=True)
-        many += [deliveries.c.state == DeliveryState.EVALUATED, ran if wanted.came is Came.RUN else ~ran]
+        # What led to a run has no reason why it did not.
+        reason = deliveries.c.reason
+        came = {
+            Came.RUN: reason.is_(None),
+            Came.NO_MAPPING: reason == Reason.NO_MAPPING,
+            Came.NEEDLESS: reason != Reason.NO_MAPPING,
+        }
+        many += [deliveries.c.state == DeliveryState.EVALUATED, came[wanted.came]]
     if wanted.source is not None:
         many.append(_plain(deliveries.c.source) == wanted.source)
     listed = _List(

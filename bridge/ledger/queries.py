@@ -133,16 +133,21 @@ def figures(tx: Tx) -> Figures:
         sources=watches.lines(tx),
         facts=tuple(Fact(**row) for row in tx.run(_FACTS, {})),
         totals=tuple(Total(**row) for row in tx.run(_TOTALS, {})),
-        refused=tuple(
-            Total(
-                kind="refused",
-                name=row["source"],
-                label=row["reason"],
-                count=row["count"],
-                last_at=row["last_at"],
-            )
-            for row in tx.run(_REFUSED, {})
-        ),
+        refused=refused(tx),
+    )
+
+
+def refused(tx: Tx) -> tuple[Total, ...]:
+    """Count the webhooks that were refused at the door, by source and reason; no more is kept of them."""
+    return tuple(
+        Total(
+            kind="refused",
+            name=row["source"],
+            label=row["reason"],
+            count=row["count"],
+            last_at=row["last_at"],
+        )
+        for row in tx.run(_REFUSED, {})
     )
 
 

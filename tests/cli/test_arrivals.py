@@ -54,6 +54,9 @@ def test_why_tells_what_did_not_hold(home):
     with home.ledger() as ledger:
         ledger.arrive("jira-in-progress.json")
     text = home.run("why", "SUP-101").stdout
+    assert text.startswith(
+        "Nothing ran, because no mapping fired. office-repair-when-approved came nearest: "
+    )
     assert "office-repair-when-approved: does not fire" in text
     assert "no  change.status.to is 'In progress', the mapping wants 'Approved'" in text
 

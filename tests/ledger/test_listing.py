@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from bridge.errors import Reason
 from bridge.ledger import Ledger, Tx
-from bridge.ledger.accepting import NewRun
+from bridge.ledger.accepting import NewRun, Verdict
+from bridge.ledger.accepting import accept as accept_delivery
 from bridge.ledger.connecting import open_database
 from bridge.ledger.listing import (
     SCANNED,
@@ -25,7 +27,7 @@ from bridge.ledger.listing import (
 )
 from bridge.ledger.migrating import migrate
 from bridge.ledger.tables import runs
-from bridge.models import MappingId, RunId, RunState
+from bridge.models import Delivery, DeliveryId, MappingId, RunId, RunState
 
 
 @pytest.fixture
@@ -125,15 +127,37 @@ def test_runs_are_narrowed_by_each_thing_they_have_in_common(
         assert walk(ledger, wanted, 50)[0] == [], wanted
 
 
+@pytest.mark.parametrize(
+    ("reason", "came"),
+    [(None, Came.RUN), (Reason.NO_MAPPING, Came.NO_MAPPING), (Reason.OWN_CHANGE, Came.NEEDLESS)],
+)
 def test_deliveries_are_narrowed_by_what_came_of_them(
-    ledger: Ledger, accept: Callable[..., Any], make_run: Callable[..., NewRun], clock: Any
+    ledger: Ledger, make_delivery: Callable[..., Delivery], make_run: Any, reason: Reason | None, came: Came
 ) -> None:
-    accept(make_run("r1"), received_at=clock.now)
-    found = ledger.read(page_of_deliveries, wanted=WantedDeliveries(), limit=5)
-    assert [each.ticket_key for each in found.deliveries] == ["SUP-1"]
-    for came, number in ((Came.NOTHING, 1), (Came.RUN, 0), (Came.WAITING, 0)):
-        page = ledger.read(page_of_deliveries, wanted=WantedDeliveries(came=came), limit=5)
-        assert len(page.deliveries) == number, came
+    ticket = make_run().ticket
+    verdict = Verdict(
+        reason=reason,
+        detail=None,
+        ticket=ticket,
+        findings=[],
+        mapping_set=None,
+        runs=() if reason else (make_run(),),
+    )
+    for number, judged in enumerate((verdict, None)):
+        ledger.write(
+            accept_delivery,
+            delivery_id=DeliveryId(f"d{number}"),
+            delivery=make_delivery(key=f"k{number}", digest=str(number)),
+            verdict=judged,
+            ticket=ticket,
+        )
+    for wanted, found in ((came, ["d0"]), (Came.WAITING, ["d1"]), (None, ["d1", "d0"])):
+        page = ledger.read(page_of_deliveries, wanted=WantedDeliveries(came=wanted), limit=5)
+        assert [each.id for each in page.deliveries] == found, wanted
+    for other in set(Came) - {came, Came.WAITING}:
+        assert not ledger.read(page_of_deliveries, wanted=WantedDeliveries(came=other), limit=5).deliveries
+    for narrowed in (WantedDeliveries(ticket="SUP-2"), WantedDeliveries(source="servicenow")):
+        assert not ledger.read(page_of_deliveries, wanted=narrowed, limit=5).deliveries
 
 
 RUNS, DELIVERIES = (page_of_runs, WantedRuns), (page_of_deliveries, WantedDeliveries)
@@ -152,7 +176,7 @@ RUNS, DELIVERIES = (page_of_runs, WantedRuns), (page_of_deliveries, WantedDelive
         (DELIVERIES, {}, "ix_deliveries_received"),
         (DELIVERIES, {"ticket": "SUP-1"}, "ix_deliveries_ticket"),
         (DELIVERIES, {"came": Came.WAITING}, "ix_deliveries_pending"),
-        (DELIVERIES, {"came": Came.NOTHING, "source": "jira"}, "ix_deliveries_received"),
+        (DELIVERIES, {"came": Came.NO_MAPPING, "source": "jira"}, "ix_deliveries_received"),
     ],
 )
 def test_each_list_is_read_by_an_index_in_its_order(
@@ -175,3 +199,11 @@ def test_each_list_is_read_by_an_index_in_its_order(
             assert f"USING INDEX {index}" in plan[0].detail, (statement, plan)
     engine.dispose()
     assert statements
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_off_the_page(ledger: Ledger, fill: Any) -> None:
+    fill(2)
+    ledger.write(lambda tx: tx.connection.execute(text("UPDATE runs SET plan = '{' WHERE id = 'r0001'")))
+    page = ledger.read(page_of_runs, wanted=WantedRuns(), limit=5)
+    assert [run.id for run in page.runs] == ["r0002"]
+    assert page.unreadable == ("r0001",)

@@ -10,14 +10,21 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, render_template
+from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from bridge.comments import masking
 from bridge.errors import LedgerUnavailable, NotPossible
 from bridge.models import Json
+from bridge.web.console import asking
 from bridge.web.problems import RETRY_AFTER_SECONDS
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+# Control characters but tabs and ends of lines, and those that change the direction of a text.
+_STEERING: Final = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
+)
 
 # What a page may load: its own style, icon and script, and by that script its own parts anew.
 CONTENT_SECURITY_POLICY: Final = (
@@ -63,7 +70,10 @@ def install(door: Blueprint) -> None:
     door.add_app_template_filter(_moment, "moment")
     door.add_app_template_filter(masking.mask, "mask")
     door.add_app_template_filter(_pretty, "pretty")
+    door.add_app_template_filter(asking.written, "place")
     door.add_app_template_test(_is_web_address, "web_address")
+    door.add_app_template_test(asking.is_ticket, "ticket_key")
+    door.record_once(_make_inert)
 
     @door.after_request
     def restrict(response: Response) -> Response:
@@ -96,6 +106,18 @@ def identifier(text: str) -> str:
     if not _ID.fullmatch(text):
         raise NotPossible("no such identifier")
     return text
+
+
+def _make_inert(state: BlueprintSetupState) -> None:
+    """Have every text of every template shown as it is read, before it is escaped."""
+    state.app.jinja_env.finalize = _inert
+
+
+def _inert(value: object) -> object:
+    """Write out what would turn the letters around it about, or steer whatever shows it."""
+    if type(value) is not str:
+        return value
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
 
 
 def _tone(state: str) -> str:

@@ -1,0 +1,160 @@
+"""Says in one sentence what came of a ticket, and above all why nothing ran: the mapping that came nearest.
+
+It must not evaluate anything: it reads what the mappings decided when the ticket arrived.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.errors import Reason
+from bridge.ledger.queries import DeliveryLine
+from bridge.mapping.conditions import sentence
+from bridge.models import (
+    ConditionTrace,
+    DeliveryId,
+    DeliveryState,
+    Json,
+    MappingId,
+    Outcome,
+    Run,
+    RunId,
+    RunState,
+)
+
+_WAITS: Final = (RunState.QUEUED, RunState.CLAIMED, RunState.HELD)
+_SENT: Final = (RunState.SENDING, RunState.ANSWERED, RunState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A sentence, and the run or the delivery that it is about."""
+
+    text: str
+    run: RunId | None = None
+    delivery: DeliveryId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMiss:
+    """A mapping that did not fire: how many conditions held, and those that kept it from firing."""
+
+    mapping: MappingId
+    held: int
+    failed: tuple[str, ...]
+
+
+def of_ticket(arrived: Sequence[DeliveryLine], made: Sequence[Run]) -> Answer:
+    """Say what came of a ticket, by its deliveries and runs, the newest first."""
+    if made:
+        return _of_run(made)
+    if not arrived:
+        return Answer(
+            text="Nothing that was accepted is about this ticket: either its system sent nothing, or what it "
+            "sent was refused at the door and not kept."
+        )
+    if arrived[0].state is DeliveryState.PENDING:
+        return of_delivery(arrived[0])
+    # max takes the first of equals, which is the newest.
+    return of_delivery(max(arrived, key=_nearness))
+
+
+def of_delivery(delivery: DeliveryLine) -> Answer:
+    """Say what came of a delivery."""
+    return Answer(text=_came_of(delivery), delivery=delivery.id)
+
+
+def nearest(findings: Json) -> NearMiss | None:
+    """Return the mapping that came nearest to firing; None where none was asked, or none missed."""
+    misses = [_miss(finding) for finding in findings if finding["outcome"] == Outcome.MISSED]
+    return max(misses, key=lambda miss: miss.held, default=None)
+
+
+def _of_run(made: Sequence[Run]) -> Answer:
+    newest = made[0]
+    about = f"of mapping {newest.mapping}, is {newest.state}{_reason(newest)}."
+    states = {run.state for run in made}
+    if states & set(_SENT):
+        text = f"An action was asked for and sent: the newest run, {about}"
+    elif states & set(_WAITS):
+        text = f"An action is asked for and waits: the newest run, {about}"
+    else:
+        text = f"Nothing ran: the newest run, {about}"
+    return Answer(text=text, run=newest.id)
+
+
+def _reason(run: Run) -> str:
+    said = ": ".join(part for part in (run.reason and run.reason.replace("_", " "), run.detail) if part)
+    return f" ({said})" if said else ""
+
+
+def _came_of(delivery: DeliveryLine) -> str:
+    if delivery.state is DeliveryState.PENDING:
+        return (
+            "Nothing ran yet: the delivery waits until its ticket is read, or until the bridge knows its own "
+            "account and has a mapping set."
+        )
+    match delivery.reason:
+        case None:
+            return "A mapping fired, and a run was made for it."
+        case Reason.ALREADY_SERVED:
+            return f"Nothing further ran: {delivery.detail or 'a mapping fired that has had its run before'}."
+        case Reason.NO_MAPPING:
+            return _no_mapping(delivery)
+        case Reason.OWN_CHANGE:
+            return "Nothing ran: the change was made by the bridge's own account, or carries its marker."
+    why = f": {delivery.detail}" if delivery.detail else ""
+    return f"Nothing ran: what arrived needs nothing ({delivery.reason.replace('_', ' ')}{why})."
+
+
+def _no_mapping(delivery: DeliveryLine) -> str:
+    empty = [each["mapping"] for each in delivery.findings if each["outcome"] == Outcome.IGNORED]
+    if empty:
+        return f"Nothing ran: {empty[0]} fired, but found no device for it and says that this is ignored."
+    miss = nearest(delivery.findings)
+    if miss is None:
+        return (
+            "Nothing ran: no mapping is for such events of this source, or what the mappings saw was removed."
+        )
+    held = f"{miss.held} of its conditions held" if miss.held > 1 else "one of its conditions held"
+    before = f"{held}, but" if miss.held else "its first condition did not hold:"
+    near = f"{miss.mapping} came nearest: {before} {'; '.join(miss.failed)}"
+    return f"Nothing ran, because no mapping fired. {near}."
+
+
+def _nearness(delivery: DeliveryLine) -> int:
+    """Rank a delivery by how near it came to a run."""
+    if delivery.reason is not Reason.NO_MAPPING:
+        return -1 if delivery.reason else 1_000
+    miss = nearest(delivery.findings)
+    return miss.held if miss else 0
+
+
+def _miss(finding: Json) -> NearMiss:
+    conditions = finding["conditions"]
+    return NearMiss(
+        mapping=MappingId(finding["mapping"]),
+        held=sum(each["held"] is True for each in conditions),
+        failed=tuple(_failed(conditions)),
+    )
+
+
+def _failed(conditions: Iterable[Json]) -> Iterator[str]:
+    """Yield what did not hold as sentences: of a joined condition its parts say more than itself."""
+    for each in conditions:
+        if each["held"] is True:
+            continue
+        failed = tuple(_failed(each["parts"]))
+        if failed:
+            yield from failed
+        elif each["parts"]:
+            # It wants that something does not hold, and that holds.
+            yield f"{each['wanted']}: {', '.join(map(_sentence, each['parts']))}"
+        else:
+            yield _sentence(each)
+
+
+def _sentence(condition: Json) -> str:
+    return sentence(
+        ConditionTrace(wanted=condition["wanted"], seen=condition["seen"], held=condition["held"])
+    )
