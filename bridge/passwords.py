@@ -23,7 +23,6 @@ _FORM: Final = re.compile(
 )
 SHORTEST: Final = 12
 LONGEST: Final = 256
-_WAIT_SECONDS: Final = 2.0
 
 
 def is_hash(text: str) -> bool:
@@ -38,7 +37,9 @@ class TooBusy(Exception):
 class Passwords:
     """Passwords against their hashes; safe to ask from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait_seconds: float = 2.0) -> None:
+        """Take `wait_seconds` at most before others are told that it is too busy."""
+        self._wait_seconds = wait_seconds
         self._hasher = PasswordHasher(
             time_cost=_PASSES, memory_cost=_KIB, parallelism=_LANES, hash_len=32, salt_len=16
         )
@@ -56,7 +57,7 @@ class Passwords:
 
         Raises TooBusy where others take all the time.
         """
-        if not self._one_at_a_time.acquire(timeout=_WAIT_SECONDS):
+        if not self._one_at_a_time.acquire(timeout=self._wait_seconds):
             raise TooBusy
         try:
             self._hasher.verify(known or self._nobodys, password[:LONGEST])

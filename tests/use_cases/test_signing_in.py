@@ -1,7 +1,10 @@
 """Who may: each way proves who somebody is, roles come from the file alone, and every sign-in ends."""
 
+import re
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -351,6 +354,34 @@ def test_a_password_that_is_short_is_not_hashed(passwords):
     for password in ("", "x" * 11, "x" * 257):
         with pytest.raises(NotPossible, match="12 to 256 characters"):
             passwords.hashed(password)
+
+
+def test_passwords_are_looked_at_one_by_one_and_who_waits_too_long_is_told(door, hashed):
+    door.passwords = Passwords(wait_seconds=0)
+    door.tried_anew()
+    together = threading.Barrier(8)
+
+    def come(number):
+        together.wait(10)
+        try:
+            return door.signing_in.by_password("ada", PASSWORD, peer=f"192.0.2.{number}", before=None)
+        except SignInRefused as error:
+            return error.reason
+
+    with ThreadPoolExecutor(8) as people:
+        found = list(people.map(come, range(8)))
+    assert found.count(Reason.TOO_MANY_TRIES) >= 4
+    assert len(door.rows()) == 8 - found.count(Reason.TOO_MANY_TRIES) >= 1
+
+
+def test_the_example_of_the_documentation_is_a_good_file(tmp_path):
+    page = Path(__file__).resolve().parents[2] / "docs" / "console.md"
+    (example,) = re.findall(r"```yaml\n(version: 1\npeople:.*?)```", page.read_text(), re.DOTALL)
+    file = tmp_path / "people.yaml"
+    file.write_text(example)
+    found = load(file, sources=SOURCES)
+    assert found["ada.example"].visitor.may(Role.APPROVER)
+    assert found["grace@example.com"].tokens == {"grace.2026"}
 
 
 def test_a_hash_is_ours_or_none(passwords, hashed):

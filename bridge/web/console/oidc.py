@@ -109,6 +109,8 @@ class _Provider:
             )
             claims = told["userinfo"]
         except Exception as error:  # noqa: BLE001 - as above
+            # Its keys may be others by now, under the same name.
+            self._client.server_metadata.pop("jwks", None)
             raise _not_believed(error) from None
         name = claims.get(self._claim)
         unverified = self._claim == "email" and claims.get("email_verified") is not True
@@ -119,6 +121,7 @@ class _Provider:
     def _require_issuer(self) -> None:
         found = self._client.load_server_metadata()
         if found.get("issuer") != self._issuer:
+            found.pop("_loaded_at", None)
             raise ValueError("the provider calls itself otherwise")
         offered = found.get("id_token_signing_alg_values_supported", ["RS256"])
         found["id_token_signing_alg_values_supported"] = sorted(_ALGORITHMS.intersection(offered))

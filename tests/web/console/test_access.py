@@ -532,6 +532,7 @@ def test_behind_the_shipped_proxy_people_sign_in_and_only_they_see_anything(
         assert browser.ask("GET", "/")[0] == 303
         assert {browser.ask("GET", path)[0] for path in ("/health", "/metrics", "/livez", "/readyz")} == {404}
         assert browser.sign_in("wrong") == 401
+        served.soon(lambda: '"event": "sign_in.refused"' in served.log.read_text())
         assert browser.sign_in() == 303
         assert set(browser.jar) == {"__Host-console", "__Host-console-session"}
         assert browser.ask("GET", "/")[0] == 200

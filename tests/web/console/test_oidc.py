@@ -189,6 +189,15 @@ def test_the_provider_names_who_signs_in(opening: Any, provider: Provider) -> No
         assert len(asked["state"]) >= 20
 
 
+def test_new_keys_of_the_provider_are_fetched_after_one_refusal(opening: Any, provider: Provider) -> None:
+    with opening() as web:
+        browser = Browser(web)
+        assert browser.get(browser.begin()).status_code == 303
+        provider.key = RSAKey.generate_key(2048, {"kid": "one", "alg": "RS256", "use": "sig"})
+        assert browser.get(browser.begin()).status_code == 403
+        assert browser.get(browser.begin()).status_code == 303
+
+
 def test_nobody_is_led_elsewhere_by_way_of_the_provider(opening: Any) -> None:
     with opening() as web:
         browser = Browser(web)
@@ -266,6 +275,8 @@ def test_a_provider_that_calls_itself_otherwise_or_is_away_lets_nobody_in(
     provider.named = "https://evil.example"
     with opening() as web:
         assert Browser(web).get("/oidc/begin").status_code == 403
+        provider.named = ""
+        assert Browser(web).get("/oidc/begin").status_code == 302
     with opening(BRIDGE_CONSOLE_OIDC_ISSUER="http://127.0.0.1:9") as web:
         answer = Browser(web).get("/oidc/begin")
         assert answer.status_code == 403
