@@ -39,14 +39,18 @@ def entry(text: str, line: int) -> tuple[Line, ...]:
     lines = text.split("\n")
     if not 1 <= line <= len(lines):
         return ()
-    first = line
-    while first > 1 and not lines[first - 1].lstrip().startswith("- "):
-        first -= 1
+    first = next((number for number in range(line, 0, -1) if _begins(lines, number, line)), line)
     dash = _indent(lines[first - 1])
     found = [first, *_below(lines, first, dash)]
     while found and not lines[found[-1] - 1].strip():
         found.pop()
     return tuple(_line(number, lines) for number in found)
+
+
+def _begins(lines: list[str], number: int, line: int) -> bool:
+    """Say whether the entry that a line stands in begins at another one: its dash stands further out."""
+    text = lines[number - 1]
+    return text.lstrip().startswith("- ") and (number == line or _indent(text) < _indent(lines[line - 1]))
 
 
 def _below(lines: list[str], first: int, dash: int) -> Iterator[int]:

@@ -9,7 +9,18 @@ from flask import Blueprint
 from flask_wtf.csrf import CSRFProtect
 
 from bridge.roles import Way
-from bridge.web.console import access, deliveries, login, oidc, overview, playground, runs, showing, tickets
+from bridge.web.console import (
+    access,
+    deliveries,
+    login,
+    mappings,
+    oidc,
+    overview,
+    playground,
+    runs,
+    showing,
+    tickets,
+)
 from bridge.web.console.access import Role
 from bridge.web.services import Services
 
@@ -18,6 +29,7 @@ _NAVIGATION: Final = (
     ("console.overview", "Overview", Role.VIEWER),
     ("console.runs", "Runs", Role.VIEWER),
     ("console.deliveries", "Deliveries", Role.VIEWER),
+    ("console.mappings", "Mappings", Role.VIEWER),
     ("console.playground", "Playground", Role.ADMINISTRATOR),
 )
 
@@ -33,7 +45,7 @@ def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         login.install(door, services)
         if Way.OIDC in services.signing_in.ways:
             oidc.install(door, services)
-    for part in (overview, runs, deliveries, tickets, playground):
+    for part in (overview, runs, deliveries, tickets, mappings, playground):
         part.install(door, services)
 
     @door.context_processor
