@@ -317,7 +317,13 @@ def yaml_blocks() -> list[Any]:
         for page in pages
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
     ]
-    ours = [(page, block) for page, block in blocks if re.search(r"^version: 1$", block, re.MULTILINE)]
+    # A file of people has a version too; it is held to its schema where people are tested.
+    ours = [
+        (page, block)
+        for page, block in blocks
+        if re.search(r"^version: 1$", block, re.MULTILINE)
+        and not re.search(r"^people:$", block, re.MULTILINE)
+    ]
     return [pytest.param(block, id=f"{page.name}-{number}") for number, (page, block) in enumerate(ours)]
 
 
