@@ -1,4 +1,4 @@
-"""Commands about who may use the console: `console password` and `console people`.
+"""Commands about who may use the console: `console password`, `console people`, `console sign-out`.
 
 They must not take a password from the command line, nor show one.
 """
@@ -8,16 +8,18 @@ import sys
 import click
 
 from bridge.bootstrap.entering import check_people
-from bridge.cli.opening import read_settings
-from bridge.cli.options import json_option
+from bridge.cli.opening import bridge_to_act, read_settings
+from bridge.cli.options import act_of, json_option, reason_option
 from bridge.cli.showing import as_json, line, table
+from bridge.errors import NotPossible
+from bridge.ledger import sign_ins
 from bridge.passwords import Passwords
 from bridge.people_file import User
 
 
 @click.group()
 def console() -> None:
-    """Say who may use the console: passwords for the file of people, and a check of it."""
+    """Say who may use the console: passwords for the file of people, a check of it, and who must leave."""
 
 
 @console.command()
@@ -65,6 +67,22 @@ def people(for_programs: bool) -> None:
             for user, proofs in rows
         ],
     )
+
+
+@console.command("sign-out")
+@click.argument("name")
+@reason_option
+def sign_out(name: str, reason: str, author: str | None) -> None:
+    """Sign a person out everywhere, at once and on every host.
+
+    They can sign in again: to keep them out, take them out of the file of people as well.
+    """
+    act = act_of(author, reason)
+    with bridge_to_act() as bridge:
+        ended = bridge.ledger.write(sign_ins.end_all, name=name, act=act)
+    if not ended:
+        raise NotPossible(f"{name} is not signed in")
+    line(f"{name} is signed out ({ended}).")
 
 
 def _proofs(user: User) -> str:

@@ -16,7 +16,10 @@ from bridge.errors import ConfigurationError
 from bridge.mapping import schemas
 from bridge.settings import Settings
 
-_SCHEMAS = {"actions": schemas.ACTIONS, "mappings": schemas.MAPPINGS}
+_SCHEMAS = {"actions": schemas.ACTIONS, "mappings": schemas.MAPPINGS, "people": schemas.PEOPLE}
+# What is written together, and the files that each is for.
+_BESIDE_MAPPINGS = {"actions": "actions.yaml", "mappings": "every other *.yaml"}
+_BESIDE_PEOPLE = {"people": "the file of people"}
 
 
 @click.command()
@@ -50,29 +53,32 @@ def check(
 
 
 @click.command()
-@click.argument("which", metavar="[actions|mappings]", default="mappings", type=click.Choice(list(_SCHEMAS)))
+@click.argument(
+    "which", metavar="[actions|mappings|people]", default="mappings", type=click.Choice(list(_SCHEMAS))
+)
 @click.option(
     "--write",
     "directory",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Write both schemas into this folder, beside your files.",
+    help="Write them into this folder, beside your files.",
 )
 def schema(which: str, directory: Path | None) -> None:
-    """Print a JSON Schema of the mapping language, or write both beside your files.
+    """Print a JSON Schema of the mapping language or of the file of people, or write them beside your files.
 
     Editors complete and check files that begin with the line that --write prints.
     """
     if directory is None:
         click.echo(schemas.text(_SCHEMAS[which]), nl=False)
         return
-    for name in _SCHEMAS.values():
-        (directory / name).write_text(schemas.text(name), encoding="utf-8")
-        line(f"wrote {directory / name}")
-    line("Put one of these in the first line of your files:")
-    for which_one, name in _SCHEMAS.items():
-        files = "actions.yaml" if which_one == "actions" else "every other *.yaml"
-        line(f"# yaml-language-server: $schema={name}    ({files})", indent=2)
+    written = _BESIDE_PEOPLE if which == "people" else _BESIDE_MAPPINGS
+    for one in written:
+        file = directory / _SCHEMAS[one]
+        file.write_text(schemas.text(file.name), encoding="utf-8")
+        line(f"wrote {file}")
+    line(f"Put {'one of these' if len(written) > 1 else 'this'} in the first line of your files:")
+    for one, files in written.items():
+        line(f"# yaml-language-server: $schema={_SCHEMAS[one]}    ({files})", indent=2)
 
 
 def _checked(settings: Settings) -> CheckResult:

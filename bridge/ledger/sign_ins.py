@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, delete, exists, or_, select
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
+from bridge.ledger.people import Act
+from bridge.ledger.pseudonyms import WHO, WHY
 from bridge.ledger.tables import sign_ins, tokens
 from bridge.roles import Way
 
@@ -71,6 +73,19 @@ def end(tx: Tx, *, digest: str, why: str) -> None:
     name = _remove(tx, digest)
     if name is not None:
         tx.audit("signed_out", about=ABOUT, by=name, detail={"reason": why})
+
+
+def end_all(tx: Tx, *, name: str, act: Act) -> int:
+    """End every sign-in of a person by another's word; return how many there were."""
+    ended = tx.connection.execute(
+        delete(sign_ins)
+        .where(sign_ins.c.name == name, sign_ins.c.expires_at > tx.now)
+        .returning(sign_ins.c.digest)
+    ).all()
+    if ended:
+        detail = {WHO: name, WHY: act.reason, "count": len(ended), "reason": "by_operator"}
+        tx.audit("signed_out", about=ABOUT, by=act.author, detail=detail)
+    return len(ended)
 
 
 def refused_role(tx: Tx, *, name: str, role: str, page: str) -> None:

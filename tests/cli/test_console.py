@@ -1,8 +1,14 @@
 """`console`: hashes of passwords, and the file of people checked and shown."""
 
+import json
+from datetime import timedelta
+
+import jsonschema
 import pytest
 
+from bridge.ledger import sign_ins
 from bridge.passwords import Passwords
+from bridge.roles import Way
 
 PASSWORD = "canary horse battery"
 PEOPLE = """\
@@ -70,6 +76,33 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(signing_in):
 
 def test_without_a_file_of_people_that_is_said(home):
     assert "BRIDGE_CONSOLE_PEOPLE: is not set" in home.run("console", "people", code=1).stderr
+
+
+def test_who_is_signed_out_is_so_everywhere(signing_in):
+    signing_in.migrate()
+    with signing_in.ledger() as opened:
+        ledger = opened.ledger
+        given = {"way": Way.OIDC, "proof": None, "lasting": timedelta(hours=1), "instead_of": None}
+        for digest, name in (("a" * 64, "ada"), ("b" * 64, "ada"), ("c" * 64, "grace@example.com")):
+            ledger.write(sign_ins.begin, digest=digest, name=name, **given)
+        out = signing_in.run("console", "sign-out", "ada", "--reason", "lost her laptop")
+        assert out.stdout == "ada is signed out (2).\n"
+        standing = [ledger.read(sign_ins.standing, digest=digest * 64) for digest in "abc"]
+    assert [one.name if one else None for one in standing] == [None, None, "grace@example.com"]
+    again = signing_in.run("console", "sign-out", "ada", "--reason", "lost her laptop", code=1)
+    assert again.stderr == "ada is not signed in\n"
+
+
+def test_the_schema_of_the_people_is_for_editors_as_well(signing_in):
+    schema = json.loads(signing_in.run("schema", "people").stdout)
+    good = {
+        "version": 1,
+        "people": {"ada": {"roles": ["viewer"], "identities": {"jira": ["ada", "a@b.example"]}}},
+    }
+    jsonschema.Draft202012Validator(schema).validate(good)
+    written = signing_in.run("schema", "people", "--write", str(signing_in.folder)).stdout
+    assert (signing_in.folder / "people.schema.json").exists()
+    assert "# yaml-language-server: $schema=people.schema.json    (the file of people)" in written
 
 
 def findings(home):

@@ -247,6 +247,18 @@ def test_who_is_removed_is_signed_out_and_stays_so_when_they_come_back(door):
     assert door.signing_in.visitor(door.by_password()).name == "ada"
 
 
+def test_somebody_is_signed_out_everywhere_by_anothers_word_and_may_come_again(door):
+    secrets = [door.by_password() for _ in range(3)]
+    door.people(ada=f"roles: [viewer], password: '{door.hashed}'", linus="roles: [viewer]")
+    other = door.signing_in.by_provider("linus", before=None)
+    assert door.ledger.write(sign_ins.end_all, name="ada", act=ACT) == 3
+    assert [door.signing_in.visitor(secret) for secret in secrets] == [None] * 3
+    assert door.signing_in.visitor(other).name == "linus"
+    assert door.ledger.write(sign_ins.end_all, name="ada", act=ACT) == 0
+    assert door.audited()["signed_out"] == 1
+    assert door.signing_in.visitor(door.by_password()).name == "ada"
+
+
 def test_a_way_that_is_taken_away_ends_what_it_began(door):
     secret = door.by_password()
     door.tried_anew(ways=frozenset({Way.TOKEN}))
