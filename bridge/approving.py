@@ -27,6 +27,7 @@ from bridge.models import (
     OwedComment,
     Person,
     Plan,
+    Report,
     Run,
     RunId,
     RunState,
@@ -90,7 +91,7 @@ class Approving:
         `plan_hash` is the beginning of the hash of the plan that the person saw, at least 12 digits (S9).
         Raises NotPossible where the run does not wait for this, or the person may not decide it.
         """
-        run, approval = self._ledger.read(_waiting, run=run_id)
+        run, approval = self._ledger.read(waiting_for, run=run_id)
         assert run.plan is not None
         assert run.plan.approval is not None
         if len(plan_hash) < HASH_SHOWN or not approval.plan_hash.startswith(plan_hash.lower()):
@@ -114,12 +115,7 @@ class Approving:
     ) -> RunState:
         assert run.plan is not None
         approved = state is ApprovalState.APPROVED
-        report = (
-            waiting.approved(run.id, run.plan, by=by)
-            if approved
-            else waiting.withdrawn(run.id, run.plan, Reason.NOT_APPROVED, f"{by} declined it")
-        )
-        occasion = Occasion.APPROVED if approved else Occasion.CANCELLED
+        occasion, report = told(run.id, run.plan, state, by=by)
         self._ledger.write(
             _decided,
             run=run,
@@ -205,6 +201,13 @@ class Approving:
         return None if rule.by_group in groups else f"they are not in the group {rule.by_group}"
 
 
+def told(run: RunId, plan: Plan, state: ApprovalState, *, by: str) -> tuple[Occasion, Report]:
+    """Return what the ticket is told of a decision."""
+    if state is ApprovalState.APPROVED:
+        return Occasion.APPROVED, waiting.approved(run, plan, by=by)
+    return Occasion.CANCELLED, waiting.withdrawn(run, plan, Reason.NOT_APPROVED, f"{by} declined it")
+
+
 def by_field(rule: ApprovalRule, approval: Approval, fetched: FetchedTicket) -> tuple[Decision, ...]:
     """Return who set the field to what approves, if that was its last change and came after the question.
 
@@ -264,7 +267,8 @@ def _asked_for(tx: Tx, *, run: RunId) -> tuple[datetime, Approval | None]:
     return tx.now, approvals.approval_of(tx, run=run)
 
 
-def _waiting(tx: Tx, *, run: RunId) -> tuple[Run, Approval]:
+def waiting_for(tx: Tx, *, run: RunId) -> tuple[Run, Approval]:
+    """Return a run and the approval that it waits for; raise NotPossible where it waits for none."""
     found, approval = people.find_run(tx, run=run), approvals.approval_of(tx, run=run)
     waits = found.state is RunState.HELD and found.reason is Reason.AWAITING_APPROVAL
     if not waits or approval is None or found.plan is None:

@@ -4,6 +4,7 @@ It must not pause anything.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 import re2
@@ -15,6 +16,8 @@ from bridge.mapping.patterns import PatternError, compiled
 from bridge.mapping.wording import nearest
 from bridge.models import Pause, PauseScope
 
+# The longest pause that ends by itself.
+LONGEST: Final = timedelta(days=365)
 _ESCAPED_OR_NOT: Final = re2.compile(r"(\\.)|[^\\]+")
 
 
@@ -41,10 +44,10 @@ def unknown(
     scope: PauseScope, value: str, *, connections: Connections, mapping_set: MappingSet | None
 ) -> str | None:
     """Say that a scope has no such value and which is the nearest; None where it has, or nobody knows."""
-    known = _known(scope, connections, mapping_set)
-    if known is None or value in known:
+    names = known(scope, connections, mapping_set)
+    if names is None or value in names:
         return None
-    return f"there is no {scope} '{value}' ({nearest(value, known)})"
+    return f"there is no {scope} '{value}' ({nearest(value, names)})"
 
 
 def among(standing: Iterable[Pause], scope: PauseScope, value: str) -> Pause | None:
@@ -78,7 +81,7 @@ def _require_pattern(text: str) -> None:
         raise NotPossible(f"'{text}' is no pattern of device names ({error})") from None
 
 
-def _known(
+def known(
     scope: PauseScope, connections: Connections, mapping_set: MappingSet | None
 ) -> frozenset[str] | None:
     """Return the names of a scope; None where they are not known. Engines are known to Nexthink only."""

@@ -147,8 +147,11 @@ class SettingAside:
             report = comments.stopped(run.id, plan, calls, (report.headline, *report.advice))
         return self.owed(run, Occasion.HELD, _number_of_hold(ruling.reason, calls), report)
 
-    def released(self, run: Run, act: Act) -> OwedComment | None:
-        """Return that a person let a held run go on; None where nobody was told that it waits."""
+    def released(self, run: Run, act: Act) -> tuple[int, Report] | None:
+        """Return what the ticket is told, and its number, where a person lets a held run go on.
+
+        None where nobody was told that it waits.
+        """
         calls, told = self._ledger.read(_told, run=run)
         if run.plan is None or not told:
             return None
@@ -156,7 +159,7 @@ class SettingAside:
         if consequences.may_have_run(calls):
             follows = f"{act.author} released the rest: {act.reason}"
             report = comments.answered_so_far(run.id, run.plan, calls, follows)
-        return self.owed(run, Occasion.RELEASED, _number_of_hold(run.reason, calls), report)
+        return _number_of_hold(run.reason, calls), report
 
     def ask(self, run: Run, parts: tuple[Part, ...]) -> None:
         """Hold a run until somebody approves exactly this plan, and say what is asked (L3)."""

@@ -77,7 +77,7 @@ def person_in(source: SourceName, identities: tuple[Identity, ...]) -> Person:
             raise NotPossible(f"'{found[kind]}' and '{one.text}' are both the {kind} in {source} (give one)")
         found[kind] = one.text
     if not found:
-        raise NotPossible(f"the token does not say who its bearer is in {source}")
+        raise NotPossible(f"nothing says who that is in {source} (their token or the people file does)")
     return Person(id=found.get("account id"), login=found.get("login"), email=found.get("e-mail"))
 
 

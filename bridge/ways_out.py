@@ -67,6 +67,14 @@ def until(run: Run) -> datetime | None:
     return run.due_at if run.due_at < too_old_at(run.plan) else None
 
 
+def pause_of(story: RunStory) -> Pause | None:
+    """Return the pause that holds a run; one of Engines or devices is known only by what held the run."""
+    if story.ruling is not None and story.ruling.pause is not None:
+        return story.ruling.pause
+    held_by = (one for one in story.pauses if pausing.named(one) == story.run.detail)
+    return next(held_by, None) if story.run.reason is Reason.PAUSED else None
+
+
 def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
     """Return what to do first about a held run, and the commands that let it go on."""
     run, approval = story.run, story.approval
@@ -83,7 +91,7 @@ def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
         case Reason.LOOP:
             return "Find out who keeps changing the ticket, then choose one of these:", (release,)
         case Reason.OVER_LIMIT:
-            if (pause := _pause_of(story)) is not None:
+            if (pause := pause_of(story)) is not None:
                 advice = (
                     "It is paused, too. Lift the pause; then it goes on when the limit allows. Not to wait:"
                 )
@@ -91,7 +99,7 @@ def _held(story: RunStory) -> tuple[str, tuple[str, ...]]:
             advice = "It goes on by itself when the limit allows, if it is not too old by then. Not to wait:"
             return advice, (release,)
         case Reason.PAUSED:
-            named = _pause_of(story)
+            named = pause_of(story)
             lift = _resume(named) if named else f"bridge resume {run.detail or 'SCOPE VALUE'} --reason TEXT"
             return "It goes on when the pause is lifted or expires:", (lift,)
         case Reason.AWAITING_APPROVAL if approval is not None:
@@ -114,7 +122,7 @@ def _resume(pause: Pause) -> str:
 
 def _facts(story: RunStory) -> Iterator[tuple[str, str]]:
     run, ruling = story.run, story.ruling
-    pause = _pause_of(story)
+    pause = pause_of(story)
     if ruling is not None and ruling.limit is not None:
         yield "limit", limit_in_words(ruling.limit)
     if pause is not None:
@@ -129,14 +137,6 @@ def _facts(story: RunStory) -> Iterator[tuple[str, str]]:
         yield "not before", _moment(max(ends))
     if run.plan is not None:
         yield "expires", _moment(too_old_at(run.plan))
-
-
-def _pause_of(story: RunStory) -> Pause | None:
-    """Return the pause that holds a run; one of Engines or devices is known only by what held the run."""
-    if story.ruling is not None and story.ruling.pause is not None:
-        return story.ruling.pause
-    held_by = (one for one in story.pauses if pausing.named(one) == story.run.detail)
-    return next(held_by, None) if story.run.reason is Reason.PAUSED else None
 
 
 def _of_approval(approval: Approval) -> Iterator[tuple[str, str]]:

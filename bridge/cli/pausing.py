@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import click
 
+from bridge import scopes
 from bridge.cli.opening import bridge_to_act, ledger_to_read
 from bridge.cli.options import DurationParam, act_of, json_option, reason_option, scope_arguments
 from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.ledger import pausing
 from bridge.models import PauseScope
 
-_LONGEST = timedelta(days=365)
 _IN_FILES = (PauseScope.MAPPING, PauseScope.ACTION)
 
 
@@ -23,7 +23,7 @@ _IN_FILES = (PauseScope.MAPPING, PauseScope.ACTION)
     "--for",
     "lasting",
     metavar="DURATION",
-    type=DurationParam(longest=_LONGEST),
+    type=DurationParam(longest=scopes.LONGEST),
     help="Until it ends by itself, such as 30m, 2h or 7d. Default: until it is resumed.",
 )
 @reason_option

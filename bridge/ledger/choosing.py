@@ -3,6 +3,7 @@
 It must not return more than was asked for: nobody decides about what they cannot survey.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,16 +11,17 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, func, select
 
 from bridge.errors import Reason
-from bridge.ledger import Tx
+from bridge.ledger import Tx, pausing
 from bridge.ledger.codec import run_of
 from bridge.ledger.tables import is_in, runs
 from bridge.ledger.working import calls_of
-from bridge.models import Run, RunId, RunState
+from bridge.models import Pause, PauseScope, Run, RunId, RunState
 
 # What is held for these is looked at again by itself: when it is due, time has freed it, or it is too old.
 FREED_BY_TIME: Final = frozenset(
     {Reason.OVER_LIMIT, Reason.PAUSED, Reason.PORTAL_PAUSED, Reason.CLOCK_WENT_BACK}
 )
+_RESUMED: Final = (Reason.PAUSED, Reason.PORTAL_PAUSED, Reason.RESTORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,28 @@ class Chosen:
 
 def choose(tx: Tx, *, choice: Choice, states: tuple[RunState, ...], most: int) -> Chosen:
     """Return the oldest runs that fit and are in one of `states`, `most` of them."""
-    able = _fitting(tx, choice).where(runs.c.state.in_(states))
+    others = _by_state(tx, _fitting(tx, choice).where(runs.c.state.not_in(states)))
+    return _chosen(tx, _fitting(tx, choice).where(runs.c.state.in_(states)), most, others)
+
+
+def held_by(tx: Tx, *, pause: Pause, most: int) -> Chosen:
+    """Return the oldest runs that a pause holds, `most` of them."""
+    return _held(tx, pausing.holds(pause), most)
+
+
+def held_by_restore(tx: Tx, *, most: int) -> Chosen:
+    """Return the oldest runs that are held because the ledger looked restored, `most` of them."""
+    return _held(tx, runs.c.reason == Reason.RESTORED, most)
+
+
+def _held(tx: Tx, condition: ColumnElement[bool], most: int) -> Chosen:
+    query = select(runs).where(is_in(runs.c.state, RunState.HELD), condition)
+    return _chosen(tx, query, most, ())
+
+
+def _chosen(
+    tx: Tx, able: Select[tuple[object, ...]], most: int, others: tuple[tuple[RunState, int], ...]
+) -> Chosen:
     query = able.order_by(runs.c.created_at, runs.c.id).limit(most + 1)
     rows = tx.connection.execute(query).mappings().all()
     found = [run_of(row) for row in rows[:most]]
@@ -79,7 +102,7 @@ def choose(tx: Tx, *, choice: Choice, states: tuple[RunState, ...], most: int) -
         tickets=len({(run.ticket.source, run.ticket.uid) for run in found}),
         devices=len(devices),
         more=len(rows) > most,
-        others=_by_state(tx, _fitting(tx, choice).where(runs.c.state.not_in(states))),
+        others=others,
     )
 
 
@@ -118,6 +141,28 @@ def held_by_reason(tx: Tx) -> tuple[Held, ...]:
         )
         for row in tx.run(_HELD, {})
     )
+
+
+# Counts them by all that says what a run waits for.
+_WAITING: Final = (
+    select(runs.c.reason, runs.c.detail, runs.c.portal, func.count().label("count"))
+    .where(is_in(runs.c.state, RunState.HELD), is_in(runs.c.reason, *_RESUMED))
+    .group_by(runs.c.reason, runs.c.detail, runs.c.portal)
+)
+
+
+def held_by_pauses(tx: Tx) -> tuple[tuple[tuple[Pause, int], ...], int]:
+    """Return each pause that stands with how many runs it holds, and how many a restore holds."""
+    counts = Counter[tuple[Reason, str | None]]()
+    for row in tx.run(_WAITING, {}):
+        reason = Reason(row["reason"])
+        what = row["portal"] if reason is Reason.PORTAL_PAUSED else row["detail"]
+        counts[reason, what if reason is not Reason.RESTORED else None] += row["count"]
+    held = []
+    for pause in pausing.standing(tx):
+        of_portal = counts[Reason.PORTAL_PAUSED, pause.value] if pause.scope is PauseScope.PORTAL else 0
+        held.append((pause, counts[Reason.PAUSED, pausing.named(pause)] + of_portal))
+    return tuple(held), counts[Reason.RESTORED, None]
 
 
 def _by_state(tx: Tx, query: Select[tuple[object, ...]]) -> tuple[tuple[RunState, int], ...]:

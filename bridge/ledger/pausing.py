@@ -3,15 +3,16 @@
 It must not say which run a pause stops; the policy does.
 """
 
+import hashlib
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import Stored
-from bridge.ledger.tables import pauses
+from bridge.ledger.tables import pauses, runs
 from bridge.models import Pause, PauseScope, RunId
 
 # Built once: it runs before every intent.
@@ -96,6 +97,20 @@ def lift(tx: Tx, *, scope: PauseScope, value: str, author: str, why: str) -> Pau
 def named(pause: Pause) -> str:
     """Return a pause as people name it: `mapping office`, or `everything`."""
     return f"{pause.scope} {pause.value}".strip()
+
+
+def holds(held: Pause) -> ColumnElement[bool]:
+    """Return the condition on held runs that they wait for a pause."""
+    by_it = (runs.c.reason == Reason.PAUSED) & (runs.c.detail == named(held))
+    if held.scope is PauseScope.PORTAL:
+        by_it |= (runs.c.reason == Reason.PORTAL_PAUSED) & (runs.c.portal == held.value)
+    return by_it
+
+
+def fingerprint(seen: Pause) -> str:
+    """Return what changes when a pause does: made anew, prolonged, or made by somebody else (S9)."""
+    content = (seen.id, seen.reason, seen.author, seen.detail, seen.at, seen.expires_at)
+    return hashlib.sha256(repr(tuple(map(str, content))).encode()).hexdigest()[:16]
 
 
 def _drop_expired(tx: Tx) -> None:

@@ -25,11 +25,24 @@ RELEASABLE: Final = (RunState.HELD,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A run as a person saw it when they decided; `attempt` is how many requests had been made (S9)."""
+
+    state: RunState
+    reason: Reason | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Who does it and why, in their own words."""
+    """Who does it and why, in their own words.
+
+    `seen` is the run as they saw it: where it is another by now, nothing happens. None: they did not say.
+    """
 
     author: str
     reason: str
+    seen: Sight | None = None
 
 
 def find_run(tx: Tx, *, run: RunId) -> Run:
@@ -120,18 +133,26 @@ def pause(tx: Tx, *, scope: PauseScope, value: str, lasting: timedelta | None, a
     return standing
 
 
-def resume(tx: Tx, *, scope: PauseScope, value: str, act: Act) -> int:
-    """Lift a pause and queue the runs that it held; return how many (S6)."""
+def resume(tx: Tx, *, scope: PauseScope, value: str, act: Act, seen: str | None = None) -> int:
+    """Lift a pause and queue the runs that it held; return how many (S6).
+
+    `seen` is the fingerprint of the pause that the person looked at; another one stays (S9).
+    """
     lifted = pausing.lift(tx, scope=scope, value=value, author=act.author, why=act.reason)
-    held_by_it = (runs.c.reason == Reason.PAUSED) & (runs.c.detail == pausing.named(lifted))
-    if scope is PauseScope.PORTAL:
-        held_by_it |= (runs.c.reason == Reason.PORTAL_PAUSED) & (runs.c.portal == value)
-    return _release_all(tx, act, held_by_it)
+    if seen is not None and pausing.fingerprint(lifted) != seen:
+        raise NotPossible(f"the pause of {pausing.named(lifted)} is another by now (look again, then decide)")
+    return _release_all(tx, act, pausing.holds(lifted))
 
 
-def release_restored(tx: Tx, *, act: Act) -> int:
-    """Queue the runs that were held because the ledger looked restored or moved; return how many (W7)."""
-    return _release_all(tx, act, runs.c.reason == Reason.RESTORED)
+def release_restored(tx: Tx, *, act: Act, seen: int | None = None) -> int:
+    """Queue the runs that were held because the ledger looked restored or moved; return how many (W7).
+
+    Raises NotPossible where they are more than the person has `seen` (S9).
+    """
+    released = _release_all(tx, act, runs.c.reason == Reason.RESTORED)
+    if seen is not None and released > seen:
+        raise NotPossible(f"{released} runs are held by now, not {seen} (look again, then decide)")
+    return released
 
 
 def _release_all(tx: Tx, act: Act, condition: ColumnElement[bool]) -> int:
@@ -161,8 +182,35 @@ def _newest_of_part(tx: Tx, run: RunId, part: int) -> int:
     )
 
 
+def not_in(run: Run, wanted: tuple[RunState, ...]) -> NotPossible:
+    """Return that a run is in none of the states that an act needs."""
+    states = " or ".join(wanted)
+    return NotPossible(f"run {run.id} is {run.state}; this needs {states} (see `bridge runs show {run.id}`)")
+
+
+def require_as_seen(tx: Tx, *, run: RunId, act: Act) -> None:
+    """Raise NotPossible where a run is another than the person saw; else it stays so until commit (S9)."""
+    if act.seen is None:
+        return
+    tx.connection.execute(tx.locking(select(runs.c.id).where(runs.c.id == run)))
+    found, made = find_run(tx, run=run), attempts_made(tx, run=run)
+    now, then = _in_words(found.state, found.reason), _in_words(act.seen.state, act.seen.reason)
+    if now != then:
+        raise NotPossible(f"run {run} is {now} by now, not {then} (look again, then decide)")
+    if made != act.seen.attempt:
+        raise NotPossible(f"run {run} is at attempt {made}, not {act.seen.attempt} (look again, then decide)")
+
+
+def _in_words(state: RunState, reason: Reason | None) -> str:
+    return f"{state} ({reason})" if reason else f"{state}"
+
+
 def move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: Act) -> None:
-    """Change a run's state by a person's word; raise NotPossible where it is in none of the states before."""
+    """Change a run's state by a person's word; raise NotPossible where it is in none of the states before.
+
+    The same where it is another than they saw.
+    """
+    require_as_seen(tx, run=run.id, act=act)
     moved = tx.connection.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.state.in_(before))
@@ -177,10 +225,7 @@ def move(tx: Tx, run: Run, before: tuple[RunState, ...], after: RunState, act: A
         .returning(runs.c.id)
     ).scalar()
     if moved is None:
-        wanted = " or ".join(before)
-        raise NotPossible(
-            f"run {run.id} is {run.state}; this needs {wanted} (see `bridge runs show {run.id}`)"
-        )
+        raise not_in(run, before)
     tx.note(run=run.id, event=after, by=act.author, detail=act.reason, evidence={"was": run.state})
     tx.count("run", run.mapping, after)
     ring(tx)

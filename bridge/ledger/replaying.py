@@ -11,7 +11,7 @@ from bridge.errors import NotPossible
 from bridge.ledger import Tx
 from bridge.ledger.accepting import NewRun, insert_run
 from bridge.ledger.attempts import may_begin
-from bridge.ledger.people import Act, find_run
+from bridge.ledger.people import Act, find_run, require_as_seen
 from bridge.ledger.tables import runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import calls_of
@@ -36,11 +36,10 @@ def replay(tx: Tx, *, run: RunId, new_id: RunId, plan: Plan, act: Act) -> None:
     # Nobody else replays it, and it does not move, until this is committed.
     tx.connection.execute(tx.locking(select(runs.c.id).where(runs.c.id == run)))
     seen = find_run(tx, run=run)
+    require_as_seen(tx, run=run, act=act)
     if seen.state not in REPLAYABLE:
         raise NotPossible(f"run {run} is {seen.state} (see `bridge runs show {run}`)")
-    before = tx.connection.execute(select(runs.c.id).where(runs.c.replay_of == run)).scalar()
-    if before is not None:
-        raise NotPossible(f"run {run} was replayed as {before} (replay that one)")
+    require_first(tx, run=run)
     new = NewRun(
         id=new_id,
         mapping=seen.mapping,
@@ -62,6 +61,13 @@ def replay(tx: Tx, *, run: RunId, new_id: RunId, plan: Plan, act: Act) -> None:
     tx.note(run=run, event="replayed", by=by, detail=f"as {new_id}: {why}", evidence={"as": new_id})
     tx.note(run=new_id, event=RunState.QUEUED, by=by, detail=f"replay of {run}: {why}", evidence={"of": run})
     ring(tx)
+
+
+def require_first(tx: Tx, *, run: RunId) -> None:
+    """Raise NotPossible where a run was replayed before."""
+    before = tx.connection.execute(select(runs.c.id).where(runs.c.replay_of == run)).scalar()
+    if before is not None:
+        raise NotPossible(f"run {run} was replayed as {before} (replay that one)")
 
 
 def _replays(tx: Tx, run: RunId) -> int:

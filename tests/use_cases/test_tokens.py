@@ -83,7 +83,7 @@ def test_l3_the_requester_cannot_approve_under_another_kind_of_identity(asked):
 
 def test_l3_a_token_of_another_ticket_system_says_nothing_here(asked):
     mine, _, _ = asked
-    with pytest.raises(NotPossible, match="does not say who its bearer is in jira"):
+    with pytest.raises(NotPossible, match="nothing says who that is in jira"):
         decide(asked, token(mine, "a" * 32, source="servicenow"))
 
 
