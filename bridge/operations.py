@@ -186,14 +186,23 @@ class Operations:
         """
         return self._ledger.write(people.release_restored, act=act, seen=seen)
 
-    def pause(self, scope: PauseScope, value: str, *, lasting: timedelta | None, act: Act) -> Pause:
+    def pause(
+        self,
+        scope: PauseScope,
+        value: str,
+        *,
+        lasting: timedelta | None,
+        act: Act,
+        seen: frozenset[str] | None = None,
+    ) -> Pause:
         """Stop sending within a scope until it is resumed, or for `lasting`; return the pause.
 
-        It holds for every worker before its next intent. Raises NotPossible for a name that is not
-        configured, and where it is paused for as long already.
+        It holds for every worker before its next intent. `seen` are the fingerprints of the pauses that the
+        person looked at. Raises NotPossible for a name that is not configured, and where it is paused for as
+        long already, or by another pause than they saw (S9).
         """
         scopes.require_known(scope, value, connections=self._connections(), mapping_set=self._mapping_set())
-        return self._ledger.write(people.pause, scope=scope, value=value, lasting=lasting, act=act)
+        return self._ledger.write(people.pause, scope=scope, value=value, lasting=lasting, act=act, seen=seen)
 
     def resume(self, scope: PauseScope, value: str, *, act: Act, seen: str | None = None) -> int:
         """Lift a pause and queue what it held; return how many runs.

@@ -148,6 +148,7 @@ _WAITING: Final = (
     select(runs.c.reason, runs.c.detail, runs.c.portal, func.count().label("count"))
     .where(is_in(runs.c.state, RunState.HELD), is_in(runs.c.reason, *_RESUMED))
     .group_by(runs.c.reason, runs.c.detail, runs.c.portal)
+    .order_by(runs.c.reason)
 )
 
 

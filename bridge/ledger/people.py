@@ -110,11 +110,26 @@ def release(
         owe(tx, run=run, ticket=seen.ticket, comment=comment)
 
 
-def pause(tx: Tx, *, scope: PauseScope, value: str, lasting: timedelta | None, act: Act) -> Pause:
+def pause(
+    tx: Tx,
+    *,
+    scope: PauseScope,
+    value: str,
+    lasting: timedelta | None,
+    act: Act,
+    seen: frozenset[str] | None = None,
+) -> Pause:
     """Stop sending within a scope, for ever or for `lasting`; return the pause.
 
-    Raises NotPossible where it is paused for as long already.
+    `seen` are the fingerprints of the pauses that the person looked at: one of this scope that is not among
+    them is not prolonged (S9). Raises NotPossible then, and where it is paused for as long already.
     """
+    # Two of them at once would else both find that there is none.
+    tx.only_one("pauses")
+    if seen is not None:
+        before = _standing(tx, scope, value)
+        if before is not None and pausing.fingerprint(before) not in seen:
+            raise _paused_already(before)
     made = pausing.pause(
         tx,
         scope=scope,
@@ -124,13 +139,21 @@ def pause(tx: Tx, *, scope: PauseScope, value: str, lasting: timedelta | None, a
         detail=act.reason,
         expires_at=None if lasting is None else tx.now + lasting,
     )
-    standing = next(one for one in pausing.standing(tx) if one.scope is scope and one.value == value)
+    standing = _standing(tx, scope, value)
+    assert standing is not None
     if not made:
-        until = (
-            f"until {standing.expires_at:%Y-%m-%d %H:%M} UTC" if standing.expires_at else "until it is lifted"
-        )
-        raise NotPossible(f"{pausing.named(standing)} is paused already, {until} (see `bridge pauses`)")
+        raise _paused_already(standing)
     return standing
+
+
+def _standing(tx: Tx, scope: PauseScope, value: str) -> Pause | None:
+    found = (one for one in pausing.standing(tx) if one.scope is scope and one.value == value)
+    return next(found, None)
+
+
+def _paused_already(standing: Pause) -> NotPossible:
+    until = f"until {standing.expires_at:%Y-%m-%d %H:%M} UTC" if standing.expires_at else "until it is lifted"
+    return NotPossible(f"{pausing.named(standing)} is paused already, {until} (see `bridge pauses`)")
 
 
 def resume(tx: Tx, *, scope: PauseScope, value: str, act: Act, seen: str | None = None) -> int:

@@ -254,6 +254,12 @@ def hold() -> Callable[..., Run]:
     return do
 
 
+@pytest.fixture(scope="session")
+def claim() -> Callable[[Ledger], Run]:
+    """Claim the oldest due run, as a worker would."""
+    return claimed
+
+
 def claimed(ledger: Ledger) -> Run:
     """Claim the oldest due run for a session of its own."""
     session = SessionId(f"s{time.time_ns()}")

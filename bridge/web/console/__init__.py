@@ -11,11 +11,13 @@ from flask_wtf.csrf import CSRFProtect
 from bridge.roles import Way
 from bridge.web.console import (
     access,
+    acts,
     deliveries,
     login,
     mappings,
     oidc,
     overview,
+    pauses,
     playground,
     runs,
     showing,
@@ -29,6 +31,7 @@ _NAVIGATION: Final = (
     ("console.overview", "Overview", Role.VIEWER),
     ("console.runs", "Runs", Role.VIEWER),
     ("console.deliveries", "Deliveries", Role.VIEWER),
+    ("console.pauses", "Pauses", Role.VIEWER),
     ("console.mappings", "Mappings", Role.VIEWER),
     ("console.playground", "Playground", Role.ADMINISTRATOR),
 )
@@ -45,7 +48,7 @@ def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         login.install(door, services)
         if Way.OIDC in services.signing_in.ways:
             oidc.install(door, services)
-    for part in (overview, runs, deliveries, tickets, mappings, playground):
+    for part in (overview, runs, deliveries, tickets, acts, pauses, mappings, playground):
         part.install(door, services)
 
     @door.context_processor
