@@ -233,8 +233,8 @@ def test_deliveries_are_narrowed_by_what_came_of_them(web: Any, missed: str, cam
 def test_a_delivery_that_led_to_nothing_shows_each_condition_with_what_it_saw(web: Any, missed: str) -> None:
     words = Parts(web.get(about(web, missed)).text).words
     assert "Nothing ran, because no mapping fired. teams-cache-when-chosen came nearest" in words
-    assert "held ticket.project is 'SUP', the mapping wants 'SUP'" in words
-    assert "not held fields.customfield_10050.value is '<script>alert(1)</script> \\u202etxt.exe" in words
+    assert "yes ticket.project is 'SUP', the mapping wants 'SUP'" in words
+    assert "no fields.customfield_10050.value is '<script>alert(1)</script> \\u202etxt.exe" in words
 
 
 def test_three_clicks_lead_from_a_key_to_why_nothing_ran(web: Any, missed: str) -> None:
