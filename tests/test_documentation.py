@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -195,6 +196,17 @@ def metrics() -> set[str]:
 def test_every_endpoint_is_documented_and_the_other_way_round() -> None:
     described = {word for word in words_in_code(OPERATIONS) if re.fullmatch(r"/[a-z0-9_/<>:-]*", word)}
     assert {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", route) for route in routes()} == described
+
+
+def test_the_page_of_the_endpoints_says_what_the_description_says() -> None:
+    maker = ROOT / "docs" / "endpoints.py"
+    spec = importlib.util.spec_from_file_location("endpoints", maker)
+    assert spec is not None
+    assert spec.loader is not None
+    endpoints = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(endpoints)
+    described = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    assert (ROOT / "docs" / "endpoints.md").read_text() == endpoints.markdown(described), "run `make docs`"
 
 
 def test_every_metric_is_documented_and_the_other_way_round() -> None:
