@@ -1,25 +1,22 @@
-// Business rule for ServiceNow, global scope: tells the bridge what happened to a record.
+// Business rule for ServiceNow, global scope: puts what happened to a record into the outbox of the bridge.
 //
 //   Table      the table to watch (incident, sc_req_item, ...): one rule for each
-//   When       after; Insert and Update ticked; Advanced ticked
+//   When       after; Insert and Update as the mappings need them; Advanced ticked
 //   Condition  in the condition builder, on a change: "State changes to ..."
 //
-// System properties (keep bridge.webhook.key private):
-//   bridge.webhook.url   https://bridge.example.com/webhooks/servicenow
-//   bridge.webhook.key   the secret, base64 of at least 24 random bytes, with or without whsec_ in front
-//   bridge.account       user name of the bridge's own account, whose changes are never sent
+// The scheduled job sends what stands in the table u_bridge_outbox. The user who saves the record waits for
+// nothing. Written for ECMAScript 5; it reads the record and changes nothing of it.
 //
-// Signed by Standard Webhooks 1.0. Written for ECMAScript 5; it reads the record and changes nothing.
+// System property:
+//   bridge.account       user name of the bridge's own account, whose changes are never sent
 (function executeRule(current, previous) {
-  var RULE = 'bridge'; // one name for each rule: two rules on one update are two deliveries
-
-  // Read through references: who the ticket is for, since a reference holds only an identifier and a name.
-  var DOTTED = [
-    'caller_id.email', 'caller_id.user_name',
-    'requested_for.email', 'requested_for.user_name',
-    'request.requested_for', 'request.requested_for.email', 'request.requested_for.user_name',
-    'assigned_to.email', 'assigned_to.user_name'
-  ];
+  var RULE = "bridge"; // one name for each rule: two rules on one update are two deliveries
+  // What is sent of a record: the columns that mappings read, null for every one.
+  var COLUMNS = null;
+  // Read through references, since a reference holds only an identifier and a name.
+  var DOTTED = ["caller_id.email", "caller_id.user_name", "requested_for.email", "requested_for.user_name", "request.requested_for", "request.requested_for.email", "request.requested_for.user_name", "assigned_to.email", "assigned_to.user_name"];
+  var NOTES = true; // whether a note alone is sent, with its text
+  var RING = false; // whether no more is sent than which record it is
   // Every update changes these; they would hide what a person changed.
   var BOOKKEEPING = { sys_updated_on: true, sys_updated_by: true, sys_mod_count: true };
   var JOURNALS = ['comments', 'work_notes'];
@@ -52,6 +49,10 @@
     return names;
   }
 
+  function isWanted(name) {
+    return COLUMNS === null || COLUMNS.indexOf(name) >= 0;
+  }
+
   function dottedCell(name) {
     var element = current;
     var parts = name.split('.');
@@ -67,7 +68,9 @@
   function record(names) {
     var columns = {};
     for (var i = 0; i < names.length; i++) {
-      columns[names[i]] = cell(current, names[i]);
+      if (isWanted(names[i])) {
+        columns[names[i]] = cell(current, names[i]);
+      }
     }
     for (var j = 0; j < DOTTED.length; j++) {
       var dotted = dottedCell(DOTTED[j]);
@@ -78,15 +81,19 @@
     return columns;
   }
 
+  // Every column that changed is named, for "it changed" and "it did not" are both asked; the values of a
+  // column that no mapping reads stay here.
   function changes(names) {
     var found = [];
-    if (current.operation() === 'insert' || !previous) {
+    if (text(current.operation()) === 'insert' || !previous) {
       return found;
     }
     for (var i = 0; i < names.length; i++) {
       var name = names[i];
       if (!BOOKKEEPING[name] && text(previous.getValue(name)) !== text(current.getValue(name))) {
-        found.push({ field: name, from: cell(previous, name), to: cell(current, name) });
+        found.push(isWanted(name)
+          ? { field: name, from: cell(previous, name), to: cell(current, name) }
+          : { field: name });
       }
     }
     return found;
@@ -112,39 +119,32 @@
   var table = text(current.getTableName());
   var sysId = text(current.getUniqueValue());
   var count = text(current.getValue('sys_mod_count'));
-  var names = columnNames();
-  var content = {
-    rule: RULE,
-    table: table,
-    operation: text(current.operation()),
-    sys_id: sysId,
-    number: text(current.getValue('number')),
-    sys_mod_count: count,
-    updated_by: text(current.getValue('sys_updated_by')),
-    updated_on: text(current.getValue('sys_updated_on')),
-    record: record(names),
-    changes: changes(names)
-  };
-  var added = comment();
-  if (added !== null) {
-    content.comment = added;
+  var content = { rule: RULE, table: table, sys_id: sysId };
+  if (!RING) {
+    var names = columnNames();
+    content.operation = text(current.operation());
+    content.number = text(current.getValue('number'));
+    content.sys_mod_count = count;
+    content.updated_by = text(current.getValue('sys_updated_by'));
+    content.updated_on = text(current.getValue('sys_updated_on'));
+    content.record = record(names);
+    content.changes = changes(names);
+    var added = comment();
+    if (added !== null && NOTES) {
+      content.comment = added;
+    } else if (added !== null && content.operation !== 'insert' && content.changes.length === 0) {
+      return; // a note alone, which no mapping asks for
+    }
   }
-  var body = ascii(JSON.stringify(content));
 
-  var id = [table, sysId, count, RULE].join(':');
-  var seconds = String(Math.floor(new GlideDateTime().getNumericValue() / 1000));
-  var key = text(gs.getProperty('bridge.webhook.key')).replace(/^whsec_/, '');
-  var signature = new GlideCertificateEncryption().generateMac(key, 'HmacSHA256', id + '.' + seconds + '.' + body);
-
-  var message = new sn_ws.RESTMessageV2();
-  message.setEndpoint(gs.getProperty('bridge.webhook.url'));
-  message.setHttpMethod('post');
-  message.setHttpTimeout(10000);
-  message.setRequestHeader('Content-Type', 'application/json');
-  message.setRequestHeader('webhook-id', id);
-  message.setRequestHeader('webhook-timestamp', seconds);
-  message.setRequestHeader('webhook-signature', 'v1,' + signature);
-  message.disableForcedVariableSubstitution(); // else a $ or a brace in a ticket changes the signed body
-  message.setRequestBody(body);
-  message.executeAsync(); // the user who saves the record does not wait for us
+  var row = new GlideRecord('u_bridge_outbox');
+  row.initialize();
+  row.setValue('u_id', [table, sysId, count, RULE].join(':'));
+  row.setValue('u_body', ascii(JSON.stringify(content)));
+  row.setValue('u_state', 'waiting');
+  row.setValue('u_tries', 0);
+  row.setValue('u_due', new GlideDateTime().getValue());
+  if (!row.insert()) {
+    gs.error('bridge: ' + table + ' ' + sysId + ' could not be put into u_bridge_outbox');
+  }
 })(current, previous);

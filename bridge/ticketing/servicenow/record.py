@@ -24,7 +24,7 @@ _ENVELOPE: Final = frozenset(
     {"rule", "table", "operation", "url", "changes", "comment", "record", "old_values", "new_values"}
 )
 # Whom the ticket is for; opened_by is who typed it, often a service desk agent or an integration.
-_FOR_WHOM: Final = ("caller_id", "requested_for", "request.requested_for", "caller")
+FOR_WHOM: Final = ("caller_id", "requested_for", "request.requested_for", "caller")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def ticket(ref: TicketRef, record: Mapping[str, Cell]) -> Ticket:
 
 def for_whom(record: Mapping[str, Cell]) -> Person:
     """Return whom a ticket is for; nobody where no column says so."""
-    return next((who for who in (person(record, name) for name in _FOR_WHOM) if who), Person())
+    return next((who for who in (person(record, name) for name in FOR_WHOM) if who), Person())
 
 
 def person(record: Mapping[str, Cell], name: str) -> Person | None:
