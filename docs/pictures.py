@@ -43,7 +43,10 @@ mappings:
     approval: {}
     mode: live
 tests:
-  - {name: without the label nothing runs, source: jira, payload: samples/jira-approved.json, expect: []}
+  - name: without the label nothing runs
+    source: jira
+    payload: samples/jira-in-progress.json
+    expect: []
 """
 
 
@@ -63,8 +66,16 @@ PICTURES: Final = (
     Picture(name="overview", path="/"),
     Picture(name="overview-dark", path="/", scheme="dark"),
     Picture(name="overview-phone", path="/", size=PHONE),
-    Picture(name="run", path="/?ticket=SUP-104", follow="a[href^='/runs/r']"),
-    Picture(name="run-dark", path="/?ticket=SUP-104", follow="a[href^='/runs/r']", scheme="dark"),
+    Picture(name="runs", path="/runs"),
+    Picture(name="unknown", path="/runs?ticket=SUP-104", follow="a[href^='/runs/r']"),
+    Picture(name="unknown-dark", path="/runs?ticket=SUP-104", follow="a[href^='/runs/r']", scheme="dark"),
+    Picture(name="approval", path="/runs?ticket=SUP-105", follow="a[href^='/runs/r']"),
+    Picture(name="ticket", path="/tickets/SUP-106"),
+    Picture(name="pauses", path="/pauses"),
+    Picture(name="mappings", path="/mappings"),
+    Picture(name="mapping", path="/mappings/office-repair-when-approved"),
+    Picture(name="actions", path="/actions"),
+    Picture(name="playground", path="/playground"),
 )
 
 
