@@ -3,6 +3,7 @@
 It must not put a text into force, write, send or look anything up.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from bridge.mapping.reading import LoadContext
 from bridge.models import SourceName
 from bridge.settings import Settings
 from bridge.workshop import trying
-from bridge.workshop.apart import Apart
+from bridge.workshop.apart import Apart, Refused
 from bridge.workshop.trying import Checked, Place, Tried
 
 # Seconds that a try may take, its process's start included.
@@ -74,6 +75,7 @@ class Workshop:
         self._texts_of = texts_of
         self._clock = clock
         self._apart = apart
+        self._backtesting = threading.Lock()
 
     def texts(self, base: Base) -> MappingTexts:
         """Return the texts to begin with; raise NotPossible where there are none, or they cannot be read."""
@@ -105,7 +107,14 @@ class Workshop:
 
     def backtested(self, after: MappingTexts, *, last: timedelta) -> Backtested:
         """Hold the newest deliveries of a time against the texts in force and others; raise Refused."""
-        asked = self._clock() - last
+        if not self._backtesting.acquire(blocking=False):
+            raise Refused("a backtest is under way (wait for it, and try again)")
+        try:
+            return self._backtested(after, self._clock() - last)
+        finally:
+            self._backtesting.release()
+
+    def _backtested(self, after: MappingTexts, asked: datetime) -> Backtested:
         since = self._ledger.read(stored.newest_since, since=asked, most=BACKTEST_DELIVERIES)
         found = tuple(stored.stored_since(self._ledger, since))[-BACKTEST_DELIVERIES:]
         result = self._apart.call(

@@ -12,6 +12,7 @@ from bridge.roles import Way
 from bridge.web.console import (
     access,
     acts,
+    backtest,
     deliveries,
     login,
     mappings,
@@ -48,7 +49,7 @@ def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         login.install(door, services)
         if Way.OIDC in services.signing_in.ways:
             oidc.install(door, services)
-    for part in (overview, runs, deliveries, tickets, acts, pauses, mappings, playground):
+    for part in (overview, runs, deliveries, tickets, acts, pauses, mappings, playground, backtest):
         part.install(door, services)
 
     @door.context_processor

@@ -25,6 +25,10 @@ from bridge.workshop.trying import Tried
 # Characters of a payload or of a file that a page can hold; Flask takes a form of twice as many bytes.
 LENGTH: Final = 200_000
 
+# How long ago what came may be tried, too.
+LONGEST_DAYS: Final = 365
+USUAL_DAYS: Final = 30
+
 _FILE: Final = re.compile(r"[\w. /-]{1,200}")
 _NEW: Final = "new.yaml"
 
@@ -106,6 +110,8 @@ def install(door: Blueprint, services: Services) -> None:
             sources=tuple(sources),
             reads=tuple(name for name, source in sources.items() if source.reads),
             length=LENGTH,
+            days=USUAL_DAYS,
+            longest_days=LONGEST_DAYS,
         )
 
 
