@@ -30,6 +30,7 @@ from bridge.ledger import (
     refusals,
     sending,
     sessions,
+    sign_ins,
     tokens,
     verifying,
     watches,
@@ -53,6 +54,7 @@ from bridge.models import (
     SourceName,
 )
 from bridge.moving import move
+from bridge.roles import Way
 from bridge.vitals import PROBE
 
 JIRA = SourceName("jira")
@@ -113,6 +115,15 @@ def worked(ledger, accept, make_run, make_plan, make_comment, open_session, clai
     ledger.write(in_force.put_account, source=JIRA, person=Person(id="bridge", name="Ünal Bridge"))
     ledger.write(watches.take_turn, source=JIRA, every=timedelta(minutes=1))
     ledger.write(refusals.count_refusals, {(JIRA, Reason.BAD_SIGNATURE): 7})
+    ledger.write(
+        sign_ins.begin,
+        digest="e" * 64,
+        name="ada",
+        way=Way.PASSWORD,
+        proof="f" * 64,
+        lasting=timedelta(hours=8),
+        instead_of=None,
+    )
     ledger.write(
         tokens.make,
         name="ada",
