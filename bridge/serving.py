@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bridge import logs, web
 from bridge.bootstrap import Bridge, make_workshop, open_bridge, read_live_settings, utc_now
 from bridge.bootstrap.entering import signing_in
+from bridge.charting import Charting
 from bridge.undertaking import DEAD_AFTER_BEATS
 from bridge.vitals import Vitals
 from bridge.web.services import Services
@@ -30,10 +31,13 @@ class WebProcess:
         """Start the writing thread, learn what is in force, and look at the ledger from then on."""
         self.bridge.start()
         self.vitals.start()
+        if self.console is not None:
+            self.console.charting.start()
 
     def stop(self) -> None:
         """Write what is queued and let go of everything."""
         if self.console is not None:
+            self.console.charting.stop()
             self.console.workshop.stop()
         self.vitals.stop()
         self.bridge.stop()
@@ -74,10 +78,12 @@ def _console(bridge: Bridge, vitals: Vitals) -> Services:
     return Services(
         ledger=bridge.ledger,
         vitals=vitals,
+        charting=Charting(ledger=bridge.ledger, monotonic=time.monotonic),
         operations=bridge.operations,
         workshop=make_workshop(bridge),
         connections=bridge.watching.connections,
         mapping_set=bridge.watching.look_up,
+        has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
         settings=bridge.settings.current,
         clock=utc_now,
         signing_in=signing_in(bridge) if bridge.settings.current().console == "on" else None,

@@ -8,13 +8,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from bridge.errors import LedgerUnavailable, Reason
 from bridge.ledger import Ledger, Tx, queries, refusals, sign_ins
-from bridge.ledger.queries import Figures
+from bridge.ledger.queries import Figures, SessionLine
 from bridge.models import SourceName
 from bridge.roles import Way
 
@@ -95,12 +96,12 @@ class Vitals:
         if self._taken is None:
             return None
         figures, taken_at = self._taken
-        beating = [
-            session
-            for session in figures.sessions
-            if (figures.now - session.beat_at).total_seconds() <= self._worker_seconds
-        ]
-        return Snapshot(figures=figures, workers=len(beating), age=self._monotonic() - taken_at)
+        beating = sum(self.beats(session, figures.now) for session in figures.sessions)
+        return Snapshot(figures=figures, workers=beating, age=self._monotonic() - taken_at)
+
+    def beats(self, session: SessionLine, now: datetime) -> bool:
+        """Say whether a worker session has beaten lately, at a time of the ledger's clock."""
+        return (now - session.beat_at).total_seconds() <= self._worker_seconds
 
     def commit_age(self) -> float | None:
         """Return how many seconds ago the newest probe was committed; None where none was yet."""

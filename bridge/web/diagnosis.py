@@ -97,12 +97,24 @@ def diagnose(
     checks += _portals(figures)
     checks += _sources(figures)
     checks += _refused(figures)
+    checks.append(_audit(figures))
     checks.append(_age("audit:unsealed", figures.now, figures.audit_unsealed.oldest, SEAL_WAIT))
     return tuple(checks)
 
 
 def _count(name: str, value: int, *, warns: bool = False) -> Check:
     return Check(name=name, status=Health.WARN if warns else Health.PASS, value=value)
+
+
+def _audit(figures: Figures) -> Check:
+    return Check(
+        name="audit:newest_seal",
+        status=Health.WARN if figures.audit_broken else Health.PASS,
+        value=figures.audit_sealed,
+        output="somebody changed the audit, and no worker seals it (see `bridge audit verify`)"
+        if figures.audit_broken
+        else None,
+    )
 
 
 def _workers(alive: int) -> Check:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.charting import Charting
 from bridge.connections import Connections
 from bridge.ledger import Ledger
 from bridge.mapping.language import MappingSet
@@ -21,16 +22,19 @@ from bridge.workshop import Workshop
 class Services:
     """The use cases behind the pages.
 
-    `mapping_set` looks up the set in force, and gives None where there is none that this version can read.
+    `mapping_set` looks up the set in force, and gives None where there is none that this version can read;
+    `has_mapping_set` says what is known already.
     `signing_in` is None where the console is open, and nobody needs to.
     """
 
     ledger: Ledger
     vitals: Vitals
+    charting: Charting
     operations: Operations
     workshop: Workshop
     connections: Callable[[], Connections]
     mapping_set: Callable[[], MappingSet | None]
+    has_mapping_set: Callable[[], bool]
     settings: Callable[[], Settings]
     clock: Callable[[], datetime]
     signing_in: SigningIn | None

@@ -10,6 +10,7 @@ from bridge.ledger.tables.standing import accounts, facts, mapping_sets, session
 from bridge.ledger.tables.visiting import sign_ins
 from bridge.ledger.tables.work import (
     IS_PENDING,
+    OVER,
     UNENDED,
     UNPOSTED,
     calls,
@@ -20,11 +21,12 @@ from bridge.ledger.tables.work import (
 )
 
 # The schema that this code reads and writes: the newest revision in migrations/versions.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 
 __all__ = [
     "IS_PENDING",
     "METADATA",
+    "OVER",
     "SCHEMA_REVISION",
     "UNENDED",
     "UNPOSTED",

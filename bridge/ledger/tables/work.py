@@ -57,6 +57,16 @@ Index(
     sqlite_where=IS_PENDING,
     postgresql_where=IS_PENDING,
 )
+Index("ix_deliveries_waiting", deliveries.c.received_at, sqlite_where=IS_PENDING, postgresql_where=IS_PENDING)
+# Those that led to a run, which are in a hurry, have no reason and stay out of it.
+_HAS_REASON = text("reason IS NOT NULL")
+Index(
+    "ix_deliveries_reason",
+    deliveries.c.reason,
+    deliveries.c.received_at,
+    sqlite_where=_HAS_REASON,
+    postgresql_where=_HAS_REASON,
+)
 
 runs = Table(
     "runs",
@@ -119,6 +129,10 @@ Index(
 UNENDED = ("queued", "claimed", "sending", "held", "unknown", "dead")
 _UNENDED = is_in(runs.c.state, *UNENDED)
 Index("ix_runs_unended", runs.c.state, runs.c.created_at, sqlite_where=_UNENDED, postgresql_where=_UNENDED)
+# The others, each of which comes in once; a run that only starts is not in it.
+OVER = ("answered", "refused", "expired", "cancelled", "recorded")
+_OVER = is_in(runs.c.state, *OVER)
+Index("ix_runs_over", runs.c.state, runs.c.created_at, sqlite_where=_OVER, postgresql_where=_OVER)
 Index(
     "ix_runs_owner",
     runs.c.owner,

@@ -24,16 +24,17 @@ def test_no_page_is_blocked_in_part_or_wider_than_the_window(
     width: int,
     scheme: str,
 ) -> None:
-    page = look(address, width, scheme)
-    run = page.locator("section", has=page.get_by_role("heading", name="Runs", exact=True))
+    page = look(f"{address}/runs", width, scheme)
+    run = page.locator("#list")
     links = [
         address,
         *(
             address + str(run.locator("tbody th a").nth(number).get_attribute("href"))
             for number in range(run.locator("tbody tr").count())
         ),
-        address + str(page.locator("[href^='/deliveries/']").first.get_attribute("href")),
     ]
+    page.goto(f"{address}/deliveries")
+    links.append(address + str(page.locator("[href^='/deliveries/']").first.get_attribute("href")))
     assert len(links) >= 4
     for number, link in enumerate(links):
         page.goto(link)
@@ -91,16 +92,3 @@ def test_a_ticket_is_found_by_keyboard_alone(look: Callable[..., Page], web: Any
     page.get_by_role("link", name=answered.id).click()
     page.get_by_role("heading", name="Timeline").wait_for()
     assert page.get_by_role("row", name="engine-paris").get_by_text("accepted").is_visible()
-
-
-def test_the_lists_look_again_only_when_asked_to(
-    look: Callable[..., Page], web: Any, sender: Any, address: str
-) -> None:
-    page = look(address)
-    assert page.locator("meta[http-equiv]").count() == 0
-    page.get_by_role("link", name="Look again every").click()
-    ticket, body = sender.created()
-    web.post(body)
-    page.get_by_role("link", name=ticket).first.wait_for(timeout=9_000)
-    page.get_by_role("link", name="Stop").click()
-    assert page.locator("meta[http-equiv]").count() == 0

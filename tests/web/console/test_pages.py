@@ -54,16 +54,15 @@ def run(web: Any, sender: Any, work: Callable[..., Run]) -> Run:
 @pytest.fixture(scope="module")
 def pages(run: Run) -> dict[str, str]:
     return {
-        "lists": "/",
-        "refreshing": "/?refresh=on",
-        "search": f"/?ticket={run.ticket.key.lower()}",
+        "overview": "/",
+        "week": "/?last=week&live=off",
         "run": f"/runs/{run.id}",
         "delivery": f"/deliveries/{run.delivery}",
         "missing": "/runs/r000000000000",
     }
 
 
-PAGES = ("lists", "refreshing", "search", "run", "delivery", "missing")
+PAGES = ("overview", "week", "run", "delivery", "missing")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -159,10 +158,10 @@ def test_what_is_paused_stands_on_top_and_a_held_run_says_why_and_until_when(
     web.post(body)
     held = hold(web.ledger, Reason.PAUSED, "action clear-teams-cache")
     until = f"{pause.expires_at:%Y-%m-%d %H:%M:%S}"
-    lists, shown = (Elements(web.get(path).text).text for path in ("/", f"/runs/{held.id}"))
+    first, shown = (Elements(web.get(path).text).text for path in ("/", f"/runs/{held.id}"))
     web.ledger.write(people.resume, scope=PauseScope.ACTION, value="clear-teams-cache", act=act)
     for word in ("clear-teams-cache", until, "ada@bastion", "wrong <b>script</b>"):
-        assert word in lists[: lists.index("One remote action")], word
+        assert word in first[: first.index("What came in")], word
         assert word in shown, word
     assert "bridge resume action clear-teams-cache --reason TEXT" in shown
     assert "clear-teams-cache" not in Elements(web.get("/").text).text
@@ -179,7 +178,7 @@ def test_a_delivery_shows_what_every_mapping_decided_and_what_it_saw(web: Any, r
 
 
 def test_a_delivery_is_called_the_same_in_the_list_and_on_its_page(web: Any, run: Run) -> None:
-    for path in (f"/?ticket={run.ticket.key}", f"/deliveries/{run.delivery}"):
+    for path in (f"/deliveries?ticket={run.ticket.key}", f"/deliveries/{run.delivery}"):
         text = Elements(web.get(path).text).text
         assert "matched" in text, path
         assert "evaluated" not in text, path
@@ -190,17 +189,8 @@ def test_a_badge_does_not_stick_to_the_text_beside_it(web: Any, run: Run) -> Non
         assert not re.search(r"</span><span class=\"(shown|wanted)", web.get(path).text), path
 
 
-def test_the_lists_can_be_narrowed_to_a_ticket_and_a_state(web: Any, run: Run) -> None:
-    assert run.id in web.get(f"/?ticket=%20{run.ticket.key.lower()}%20").text
-    assert run.id in web.get("/?state=answered").text
-    assert run.id not in web.get("/?state=held").text
-    assert run.id not in web.get("/?ticket=SUP-1").text
-
-
-@pytest.mark.parametrize(
-    "query", ["ticket=%00", "ticket=%27--", "ticket=%F0%28", "state=canary", "refresh=x"]
-)
-def test_a_search_for_what_cannot_be_finds_nothing_and_fails_nowhere(web: Any, query: str) -> None:
+@pytest.mark.parametrize("query", ["last=%00", "last=%27--", "last=%F0%28", "last=century", "live=x"])
+def test_a_choice_that_there_is_not_fails_nowhere(web: Any, query: str) -> None:
     assert web.get(f"/?{query}").status_code == 200
 
 
