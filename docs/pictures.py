@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -52,30 +53,74 @@ tests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A page of the console, or what the link with `follow` on it leads to, as large as a screen."""
+    """A page of the console, or what following links by what they lead to ends at, as large as a screen.
+
+    `prepare` does on the page what a person does there before there is something to see.
+    """
 
     name: str
     path: str
-    follow: str = ""
-    fill: Callable[[Page], None] | None = None
+    follow: tuple[str, ...] = ()
+    prepare: Callable[[Page], None] | None = None
     size: tuple[int, int] = DESK
     scheme: Literal["light", "dark"] = "light"
 
 
+def open_playground(page: Page, *, delivery: str = "") -> None:
+    """Load the mapping of the Office repair into the playground, with the payload of a delivery if any."""
+    page.goto(urljoin(page.url, "/playground"))
+    page.locator("#delivery").fill(delivery)
+    names = page.locator("#chosen option").all_inner_texts()
+    page.locator("#chosen").select_option(next(name for name in names if "jira-office-repair" in name))
+    with page.expect_navigation():
+        page.get_by_role("button", name="Load").click()
+
+
+def try_a_payload(page: Page) -> None:
+    """Try the payload of the delivery that is shown against the files as they are."""
+    open_playground(page, delivery=page.url.rpartition("/")[2])
+    with page.expect_navigation():
+        page.get_by_role("button", name="Try", exact=True).click()
+    page.locator(".workbench").evaluate("bench => bench.scrollIntoView()")
+
+
+def try_on_what_came(page: Page) -> None:
+    """Have a mapping ask for another label, and try that on the webhooks that came."""
+    open_playground(page)
+    text = page.locator("#text")
+    text.fill(text.input_value().replace("contains: auto-remediate", "contains: ask-first"))
+    with page.expect_navigation(timeout=60_000):
+        page.get_by_role("button", name="Try on what came").click()
+
+
+A_RUN: Final = "a[href^='/runs/r']"
 PICTURES: Final = (
     Picture(name="overview", path="/"),
     Picture(name="overview-dark", path="/", scheme="dark"),
     Picture(name="overview-phone", path="/", size=PHONE),
     Picture(name="runs", path="/runs"),
-    Picture(name="unknown", path="/runs?ticket=SUP-104", follow="a[href^='/runs/r']"),
-    Picture(name="unknown-dark", path="/runs?ticket=SUP-104", follow="a[href^='/runs/r']", scheme="dark"),
-    Picture(name="approval", path="/runs?ticket=SUP-105", follow="a[href^='/runs/r']"),
+    Picture(name="unknown", path="/runs?ticket=SUP-104", follow=(A_RUN,)),
+    Picture(name="resolve", path="/runs?ticket=SUP-104", follow=(A_RUN, "a[href$='/resolve']")),
+    Picture(name="approval", path="/runs?ticket=SUP-105", follow=(A_RUN,)),
     Picture(name="ticket", path="/tickets/SUP-106"),
+    Picture(
+        name="delivery",
+        path="/deliveries?ticket=SUP-106",
+        follow=("a[href^='/deliveries/d']",),
+    ),
     Picture(name="pauses", path="/pauses"),
-    Picture(name="mappings", path="/mappings"),
     Picture(name="mapping", path="/mappings/office-repair-when-approved"),
-    Picture(name="actions", path="/actions"),
-    Picture(name="playground", path="/playground"),
+    Picture(
+        name="playground",
+        path="/deliveries?ticket=SUP-106",
+        follow=("a[href^='/deliveries/d']",),
+        prepare=try_a_payload,
+    ),
+    Picture(
+        name="backtest",
+        path="/playground",
+        prepare=try_on_what_came,
+    ),
 )
 
 
@@ -133,6 +178,8 @@ def come_in(house: House, sandbox: Sandbox) -> None:
         labels=("ask-first",),
     )
     scenario.jira_ticket(sandbox.jira_url, to_url=jira, key="SUP-106", status="In Progress")
+    lab = ("devices", "WS-LAB-.*", "--for", "2h", "--reason", "The lab is set up anew", "--author", "Grace")
+    ask(house, "pause", *lab)
     until(house, lambda: "held" in states(house))
     until(house, lambda: told(sandbox) >= {"SUP-101", "SUP-102", "SUP-103", "SUP-104", "SUP-105"})
 
@@ -180,10 +227,10 @@ def take(browser: Browser, address: str, picture: Picture, folder: Path) -> None
     answer = page.goto(address + picture.path)
     if answer is None or answer.status != 200:
         sys.exit(f"{picture.path} answers {answer and answer.status}")
-    if picture.follow:
-        page.locator(picture.follow).first.click()
-    if picture.fill:
-        picture.fill(page)
+    for link in picture.follow:
+        page.goto(urljoin(page.url, page.locator(f"main {link}").first.get_attribute("href") or ""))
+    if picture.prepare:
+        picture.prepare(page)
     page.wait_for_load_state("networkidle")
     file = folder / f"{picture.name}.png"
     page.screenshot(path=file)
