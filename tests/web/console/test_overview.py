@@ -108,8 +108,10 @@ def test_the_numbers_are_those_of_the_ledger_and_lead_to_their_lists(
 ) -> None:
     ticket, body = sender.created()
     web.post(body)
+    counted = f"Runs of the last {last}, by what they are now: {len(web.runs())}"
+    # The count before may stand for a while, if it took long.
+    web.soon(lambda: counted in web.get(f"/?last={last}").text)
     text = web.get(f"/?last={last}").text
-    assert f"Runs of the last {last}, by what they are now: {len(web.runs())}" in text
     links = [part.split('"')[0] for part in text.split('href="')[1:]]
     newest = next(link for link in links if link.startswith("/runs?to="))
     assert ticket in web.get(newest.replace("&amp;", "&")).text
