@@ -7,11 +7,22 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bridge.ledger import Tx, approvals, claiming, outbox, pending, queries, sessions, working
+from bridge.ledger import (
+    Tx,
+    approvals,
+    claiming,
+    mapping_use,
+    outbox,
+    pending,
+    queries,
+    sessions,
+    stored,
+    working,
+)
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
-from bridge.models import PortalName, SessionId, SourceName
+from bridge.models import MappingId, PortalName, SessionId, SourceName
 
 OURS = {"session": SessionId("s1")}
 MAIN = PortalName("main")
@@ -30,6 +41,12 @@ ASKED_OFTEN = [
     (sessions.bereaved, {}),
     (queries.figures, {}),
 ]
+# What a page asks for: it is bounded by an index as well.
+ASKED_BY_PAGES = [
+    (mapping_use.mapping_use, {"since": datetime(2026, 1, 1, tzinfo=UTC)}),
+    (mapping_use.last_sent, {"mappings": (MappingId("office"),)}),
+    (stored.newest_since, {"since": datetime(2026, 1, 1, tzinfo=UTC), "most": 1_000}),
+]
 
 
 class Watched(Tx):
@@ -42,7 +59,9 @@ class Watched(Tx):
         return Tx._execute(self, sql, values)
 
 
-@pytest.mark.parametrize(("asked", "given"), ASKED_OFTEN, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("asked", "given"), [*ASKED_OFTEN, *ASKED_BY_PAGES], ids=lambda value: getattr(value, "__name__", "")
+)
 def test_no_scan_of_what_has_ended(asked: Any, given: dict[str, Any], tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
     migrate(engine)

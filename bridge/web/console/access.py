@@ -24,8 +24,8 @@ __all__ = ["Role", "Visitor", "for_everybody", "install", "known_visitor", "need
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
-# More than anybody types; Flask takes half of it for the texts.
-FORM_BYTES: Final = 1_000_000
+# Two texts as long as the playground takes them, in letters of any alphabet.
+FORM_BYTES: Final = 2_000_000
 
 _NEEDED: Final = "needed_role"
 _NOBODY_IN_PARTICULAR: Final = "everybody"
@@ -81,7 +81,7 @@ def install(door: Blueprint, csrf: CSRFProtect, services: Services) -> None:
                 return _ask_to_sign_in()
             if not visitor().may(Role(needed)):
                 return _refused_role(services, Role(needed))
-        request.max_content_length = FORM_BYTES
+        request.max_content_length = request.max_form_memory_size = FORM_BYTES
         csrf.protect()
         return None
 

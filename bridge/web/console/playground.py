@@ -22,7 +22,7 @@ from bridge.workshop import Base, Edited, Workshop, with_edited
 from bridge.workshop.apart import Refused
 from bridge.workshop.trying import Tried
 
-# Characters of a payload or of a file that a page can hold; Flask takes a form of twice as many bytes.
+# Characters of a payload or of a file that a page can hold.
 LENGTH: Final = 200_000
 
 # How long ago what came may be tried, too.
@@ -47,6 +47,8 @@ class Draft:
         """Return the texts that are meant; raise NotPossible where there are none to begin with."""
         if not _FILE.fullmatch(self.file):
             raise NotPossible("a file's name is letters, digits and . _ - / (correct it)")
+        if max(len(self.text), len(self.payload)) > LENGTH:
+            raise NotPossible(f"a text may have {LENGTH} characters here (use `bridge check` or `explain`)")
         edited = Edited(file=self.file, text=self.text) if self.text.strip() else None
         return with_edited(workshop.texts(self.base), edited)
 

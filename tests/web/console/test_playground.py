@@ -163,7 +163,8 @@ def test_a_stored_delivery_is_loaded_and_one_that_is_not_there_is_said_to_be_mis
 
 def test_a_form_that_is_not_ours_or_too_large_is_refused(web: Any, trying: Callable[..., str]) -> None:
     assert web.app.test_client().post("/playground", data={"payload": APPROVED}).status_code == 400
-    assert "too much for a page" in trying(status=413, payload="x" * 2_000_000)
+    assert "too much for a page" in trying(status=413, payload="x" * 3_000_000)
+    assert "a text may have 200000 characters here" in trying(payload="x" * 400_000)
 
 
 def test_the_files_of_this_host_can_be_begun_with(web: Any, trying: Callable[..., str]) -> None:
@@ -208,4 +209,16 @@ def test_without_script_the_button_does_the_same(browser: Browser, address: str)
     page.get_by_role("textbox", name="Payload").fill(APPROVED)
     page.get_by_role("button", name="Try").click()
     page.get_by_role("heading", name="office-repair-when-approved").first.wait_for()
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_form_that_has_grown_old_says_so_while_one_types(browser: Browser, address: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{address}/playground?file={FILE}")
+    page.evaluate("document.querySelector('.bench [name=csrf_token]').value = 'old'")
+    page.get_by_role("textbox", name="Payload").fill(APPROVED)
+    page.locator("#tried", has_text="Nothing was done: open it again.").wait_for(timeout=10_000)
+    assert page.locator("main").count() == 1
     context.close()
