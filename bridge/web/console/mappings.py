@@ -6,6 +6,7 @@ It must not show a text that is not in force, nor count more runs than a page ca
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from flask import Blueprint, Response, request
@@ -93,7 +94,8 @@ def install(door: Blueprint, services: Services) -> None:
         found = _in_force(services)
         rule = next((rule for rule in found.mappings if rule.id == mapping), None)
         if rule is None:
-            raise NotPossible("no such mapping is in force")
+            words = "No mapping of this name is in force now."
+            return shown("missing.html", HTTPStatus.NOT_FOUND, text=words)
         names = {each.id for each in found.mappings}
         look = services.ledger.read(_look, since=services.clock() - LOOKED_BACK)
         pairs = [(_other(pair, rule.id), how) for pair, how in look.use.together.items() if rule.id in pair]

@@ -212,10 +212,11 @@ def test_a_run_that_waits_shows_the_request_that_would_be_made(
     assert "\\u202etxt.exe" in page.text
 
 
-def test_a_run_leads_to_its_ticket_its_delivery_and_what_it_repeats(web: Any, answered: Run) -> None:
+def test_a_run_leads_to_its_ticket_its_delivery_and_its_mapping(web: Any, answered: Run) -> None:
     links = Parts(web.get(f"/runs/{answered.id}").text).links
     assert f"/tickets/{answered.ticket.key}" in links
     assert f"/deliveries/{answered.delivery}" in links
+    assert f"/mappings/{answered.mapping}" in links
     assert answered.ticket.url in links
 
 
