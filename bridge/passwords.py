@@ -8,9 +8,6 @@ import secrets
 import threading
 from typing import Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
-
 from bridge.errors import NotPossible
 
 # What OWASP names first for Argon2id. One hash is made at a time, so a process never needs more than this.
@@ -39,10 +36,13 @@ class Passwords:
 
     def __init__(self, *, wait_seconds: float = 2.0) -> None:
         """Take `wait_seconds` at most before others are told that it is too busy."""
+        import argon2  # noqa: PLC0415 - only who makes or judges a hash needs it, and no worker does
+
         self._wait_seconds = wait_seconds
-        self._hasher = PasswordHasher(
+        self._hasher = argon2.PasswordHasher(
             time_cost=_PASSES, memory_cost=_KIB, parallelism=_LANES, hash_len=32, salt_len=16
         )
+        self._another = argon2.exceptions.VerificationError
         self._one_at_a_time = threading.Lock()
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
@@ -61,7 +61,7 @@ class Passwords:
             raise TooBusy
         try:
             self._hasher.verify(known or self._nobodys, password[:LONGEST])
-        except VerificationError:
+        except self._another:
             return False
         finally:
             self._one_at_a_time.release()

@@ -6,17 +6,25 @@ It must not start a thread: gunicorn does that in each worker process, through `
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge import logs, web
-from bridge.bootstrap import Bridge, make_workshop, open_bridge, read_live_settings, utc_now
-from bridge.bootstrap.entering import signing_in
-from bridge.charting import Charting
+from bridge.bootstrap import Bridge, open_bridge, read_live_settings, utc_now
 from bridge.undertaking import DEAD_AFTER_BEATS
 from bridge.vitals import Vitals
-from bridge.web.services import Services
 
 # A sender waits 10 to 30 seconds: it is told of a ledger that stands still while it still listens.
 WRITE_TIMEOUT = 4.0
+
+
+class Part(Protocol):
+    """What starts after the ledger, and stops before it."""
+
+    def start(self) -> None:
+        """Start its threads."""
+
+    def stop(self) -> None:
+        """End them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +33,19 @@ class WebProcess:
 
     bridge: Bridge
     vitals: Vitals
-    console: Services | None
+    console: Part | None
 
     def start(self) -> None:
         """Start the writing thread, learn what is in force, and look at the ledger from then on."""
         self.bridge.start()
         self.vitals.start()
         if self.console is not None:
-            self.console.charting.start()
+            self.console.start()
 
     def stop(self) -> None:
         """Write what is queued and let go of everything."""
         if self.console is not None:
-            self.console.charting.stop()
-            self.console.workshop.stop()
+            self.console.stop()
         self.vitals.stop()
         self.bridge.stop()
 
@@ -60,7 +67,11 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
         monotonic=time.monotonic,
         worker_seconds=DEAD_AFTER_BEATS * settings.beat_seconds,
     )
-    console = None if settings.console == "off" else _console(bridge, vitals)
+    console = None
+    if settings.console != "off":
+        from bridge.bootstrap.console import open_console  # noqa: PLC0415 - most run without, and start sooner
+
+        console = open_console(bridge, vitals)
     app = web.create_app(
         receiving=bridge.receiving,
         connections=bridge.watching.connections,
@@ -68,23 +79,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> web.Application:
         has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
         clock=utc_now,
         threads=settings.web_threads,
-        console=console,
+        add_console=console.add_to if console else None,
     )
     app.extensions["bridge"] = WebProcess(bridge=bridge, vitals=vitals, console=console)
     return app
-
-
-def _console(bridge: Bridge, vitals: Vitals) -> Services:
-    return Services(
-        ledger=bridge.ledger,
-        vitals=vitals,
-        charting=Charting(ledger=bridge.ledger, monotonic=time.monotonic),
-        operations=bridge.operations,
-        workshop=make_workshop(bridge),
-        connections=bridge.watching.connections,
-        mapping_set=bridge.watching.look_up,
-        has_mapping_set=lambda: bridge.watching.mapping_set() is not None,
-        settings=bridge.settings.current,
-        clock=utc_now,
-        signing_in=signing_in(bridge) if bridge.settings.current().console == "on" else None,
-    )

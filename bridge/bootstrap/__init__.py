@@ -40,10 +40,8 @@ from bridge.setting_aside import SettingAside, Trips
 from bridge.settings import LiveSettings, Settings, read_folder
 from bridge.tokens import Tokens
 from bridge.watching import Watching
-from bridge.workshop import Workshop
-from bridge.workshop.apart import Apart
 
-_TEXTS = TypeAdapter(MappingTexts)
+TEXTS = TypeAdapter(MappingTexts)
 WRITE_TIMEOUT = 10.0
 
 
@@ -230,19 +228,6 @@ def retaining(bridge: Bridge) -> Retaining:
     return Retaining(ledger=bridge.ledger, keep=keep, longest_window=longest_window)
 
 
-def make_workshop(bridge: Bridge) -> Workshop:
-    """Construct the trying of mapping texts that are not in force."""
-    return Workshop(
-        ledger=bridge.ledger,
-        connections=bridge.watching.connections,
-        settings=bridge.settings.current,
-        context_of=load_context,
-        texts_of=_TEXTS.validate_json,
-        clock=utc_now,
-        apart=Apart(),
-    )
-
-
 def trips(settings: Settings) -> Trips:
     """Return when a limit pauses what it is about."""
     return Trips(most=settings.trips, window=settings.trip_window)
@@ -261,14 +246,14 @@ def new_id() -> str:
 
 def _load(settings: Settings, texts: str) -> MappingSet:
     """Turn the texts of an accepted set back, as the ledger keeps them."""
-    return language.load(_TEXTS.validate_json(texts), load_context(settings))
+    return language.load(TEXTS.validate_json(texts), load_context(settings))
 
 
 def _accepted(settings: Settings, files: MappingFiles) -> tuple[MappingSet, str]:
     result = _check(settings, files)
     if result.problems or result.mapping_set is None:
         raise ConfigurationError(result.problems)
-    return result.mapping_set, _TEXTS.dump_json(files.texts).decode()
+    return result.mapping_set, TEXTS.dump_json(files.texts).decode()
 
 
 def _check(settings: Settings, files: MappingFiles) -> CheckResult:

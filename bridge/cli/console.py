@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from bridge.bootstrap.entering import check_people
+from bridge.bootstrap.people import check_people
 from bridge.cli.opening import bridge_to_act, read_settings
 from bridge.cli.options import act_of, json_option, reason_option
 from bridge.cli.showing import as_json, line, table

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from bridge import open_files as limits
 from bridge.bootstrap import check_files, open_ledger
-from bridge.bootstrap.entering import check_people
+from bridge.bootstrap.people import check_people
 from bridge.doctoring import work
 from bridge.doctoring.findings import Finding, bad, good, warning
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable

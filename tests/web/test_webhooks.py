@@ -278,7 +278,7 @@ def unlucky(web: Any) -> Any:
         has_mapping_set=fails,
         clock=utc_now,
         threads=4,
-        console=None,
+        add_console=None,
     )
 
 

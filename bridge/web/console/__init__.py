@@ -3,9 +3,10 @@
 It must not hold a rule: a page shows what it is given, and asks `Operations` for what a person does.
 """
 
+import secrets
 from typing import Final
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 
 from bridge.roles import Way
@@ -13,6 +14,7 @@ from bridge.web.console import (
     access,
     acts,
     backtest,
+    callers,
     deliveries,
     login,
     mappings,
@@ -38,8 +40,28 @@ _NAVIGATION: Final = (
 )
 
 
-def blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
-    """Return the pages, each part's routes added by its module."""
+def add_to(app: Flask, services: Services) -> None:
+    """Add the console to an application; raise ConfigurationError where a way to sign in cannot work."""
+    settings = services.settings()
+    # Made here, before gunicorn makes its processes, so that all of them know each other's forms.
+    given = settings.console_secret
+    app.secret_key = secrets.token_bytes(32) if given is None else given.get_secret_value().encode()
+    app.config.update(
+        # The console asks for it; a webhook proves itself otherwise.
+        WTF_CSRF_CHECK_DEFAULT=False,
+        # A form is good as long as the session that it was made for.
+        WTF_CSRF_TIME_LIMIT=None,
+        # Our pages tell no address to anybody, not even to us.
+        WTF_CSRF_SSL_STRICT=False,
+        SESSION_COOKIE_NAME=callers.own_name("console", settings),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=callers.is_https(settings),
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.register_blueprint(_blueprint(services, CSRFProtect(app)))
+
+
+def _blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
     door = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
     )

@@ -1,8 +1,11 @@
 """The page: off unless it is turned on, read-only, and everything on it is escaped and harmless."""
 
 import hashlib
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -287,3 +290,24 @@ def test_every_text_has_enough_contrast_in_light_and_in_dark() -> None:
         for name, ground in (*states, *texts, ("sheet", "link")):
             dark, light = sorted((brightness(palette[name]), brightness(palette[ground])))
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground)
+
+
+@pytest.mark.parametrize("what", ["web", "worker"])
+def test_what_only_a_console_needs_is_not_loaded_without_one(
+    environment: Callable[..., dict[str, str]], tmp_path: Path, what: str
+) -> None:
+    given = environment(f"sqlite:///{tmp_path}/bridge.sqlite3")
+    web = f"import sys; from bridge.serving import create_app; create_app({given!r})"
+    code = web if what == "web" else "import sys; import bridge.cli"
+    heavy = "flask_wtf", "wtforms", "argon2", "limits", "authlib", "bridge.web.console", "bridge.workshop"
+    code += f"; print([name for name in {heavy!r} if name in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.stdout.strip().splitlines()[-1:] == ["[]"], ended.stdout + ended.stderr

@@ -1,0 +1,82 @@
+"""Constructs the console, and what lets people in to it, from the settings.
+
+It must not decide anything that a reader of the settings could not see coming.
+"""
+
+import time
+from dataclasses import dataclass
+
+from bridge.bootstrap import TEXTS, Bridge, load_context, utc_now
+from bridge.charting import Charting
+from bridge.passwords import Passwords
+from bridge.people_file import LivePeople
+from bridge.signing_in import SigningIn
+from bridge.tries import Tries
+from bridge.vitals import Vitals
+from bridge.web import Application, console
+from bridge.web.services import Services
+from bridge.workshop import Workshop
+from bridge.workshop.apart import Apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """The console of one web process; `start` after the ledger's start, `stop` before its stop."""
+
+    services: Services
+
+    def add_to(self, app: Application) -> None:
+        """Add its pages to an application; raise ConfigurationError where people could not sign in."""
+        console.add_to(app, self.services)
+
+    def start(self) -> None:
+        """Start counting for the charts."""
+        self.services.charting.start()
+
+    def stop(self) -> None:
+        """End that, and the process that tries texts."""
+        self.services.charting.stop()
+        self.services.workshop.stop()
+
+
+def open_console(bridge: Bridge, vitals: Vitals) -> Console:
+    """Construct the console; raise ConfigurationError where the file of people cannot be used."""
+    watching = bridge.watching
+    return Console(
+        services=Services(
+            ledger=bridge.ledger,
+            vitals=vitals,
+            charting=Charting(ledger=bridge.ledger, monotonic=time.monotonic),
+            operations=bridge.operations,
+            workshop=Workshop(
+                ledger=bridge.ledger,
+                connections=watching.connections,
+                settings=bridge.settings.current,
+                context_of=load_context,
+                texts_of=TEXTS.validate_json,
+                clock=utc_now,
+                apart=Apart(),
+            ),
+            connections=watching.connections,
+            mapping_set=watching.look_up,
+            has_mapping_set=lambda: watching.mapping_set() is not None,
+            settings=bridge.settings.current,
+            clock=utc_now,
+            signing_in=_signing_in(bridge) if bridge.settings.current().console == "on" else None,
+        )
+    )
+
+
+def _signing_in(bridge: Bridge) -> SigningIn:
+    settings = bridge.settings.current()
+    assert settings.console_people is not None, "a console that is on has a file of people"
+    sources = [source.name for source in settings.sources]
+    return SigningIn(
+        ledger=bridge.ledger,
+        people=LivePeople(settings.console_people, sources=sources).current,
+        tokens=bridge.tokens,
+        passwords=Passwords(),
+        tries=Tries(),
+        ways=frozenset(settings.console_sign_in),
+        lasting=settings.console_session,
+    )
