@@ -14,7 +14,17 @@
   // What is sent of a record: the columns that mappings read, null for every one.
   var COLUMNS = null;
   // Read through references, since a reference holds only an identifier and a name.
-  var DOTTED = ["caller_id.email", "caller_id.user_name", "requested_for.email", "requested_for.user_name", "request.requested_for", "request.requested_for.email", "request.requested_for.user_name", "assigned_to.email", "assigned_to.user_name"];
+  var DOTTED = [
+    "caller_id.email",
+    "caller_id.user_name",
+    "requested_for.email",
+    "requested_for.user_name",
+    "request.requested_for",
+    "request.requested_for.email",
+    "request.requested_for.user_name",
+    "assigned_to.email",
+    "assigned_to.user_name"
+  ];
   var NOTES = true; // whether a note alone is sent, with its text
   var RING = false; // whether no more is sent than which record it is
   // Every update changes these; they would hide what a person changed.

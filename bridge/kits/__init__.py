@@ -3,7 +3,7 @@
 It must not hold, show or ask for a secret: it says where one is put.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -35,7 +35,7 @@ _SENDS: Final = {
 }
 
 # Why a webhook was refused, and what to do about it.
-REFUSED: Final = {
+REFUSED: Final[Mapping[str, str]] = {
     Reason.UNKNOWN_SOURCE: "the address ends with no source that is configured; take it as it stands here",
     Reason.BAD_SIGNATURE: "the secret differs, its header is missing, or the body was changed on the way",
     Reason.BAD_TIMESTAMP: "the sender's clock or queue is late: see TIME_WINDOW_SECONDS",

@@ -23,7 +23,7 @@ _TRIGGERS: Final = {
     EventKind.COMMENTED: "Issue commented",
 }
 _FORM: Final = {
-    Verify.TOKEN: "at least 16 characters (`openssl rand -hex 32`)",
+    Verify.TOKEN: "at least 16 characters (openssl rand -hex 32)",
     Verify.BASIC: "user:password",
 }
 # Which ticket it is, and no more; Jira fills in both.
@@ -45,7 +45,7 @@ def webhook(source: SourceSettings, found: Needs, address: str) -> tuple[tuple[s
             title="Webhook",
             says=(
                 "In System > WebHooks create a webhook.",
-                *secret(source, "at least 24 characters (`openssl rand -hex 32`)", "Jira's field Secret"),
+                *secret(source, "at least 24 characters (openssl rand -hex 32)", "Jira's field Secret"),
                 "Jira sends the whole issue; which of it is believed stands in docs/trust.md.",
             ),
             rows=rows,

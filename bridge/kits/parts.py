@@ -61,6 +61,7 @@ def trying() -> Step:
         title="Try it",
         says=(
             "Change a ticket.",
-            "What arrived shows `bridge deliveries`, what was refused `webhooks:refused` in `/health`.",
+            "What arrived, and what was refused and why, shows with this kit in the console.",
+            "Without a console: bridge deliveries, and webhooks:refused in /health.",
         ),
     )

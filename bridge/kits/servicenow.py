@@ -25,6 +25,7 @@ _TABLE: Final = (
     ("u_due", "Date/Time: not sent before"),
     ("u_answer", "String, 250: the last answer"),
 )
+_LINE: Final = 80
 _PLACE: Final = re.compile("%([A-Z_]+)%")
 _SIGNED: Final = {
     "{body}": "body",
@@ -32,9 +33,9 @@ _SIGNED: Final = {
     "{id}.{timestamp}.{body}": "id + '.' + seconds + '.' + body",
 }
 _SECRET: Final = {
-    Verify.STANDARD: "base64 of at least 24 random bytes (`openssl rand -base64 32`)",
-    Verify.HMAC: "at least 24 characters (`openssl rand -hex 32`)",
-    Verify.TOKEN: "at least 16 characters (`openssl rand -hex 32`)",
+    Verify.STANDARD: "base64 of at least 24 random bytes (openssl rand -base64 32)",
+    Verify.HMAC: "at least 24 characters (openssl rand -hex 32)",
+    Verify.TOKEN: "at least 16 characters (openssl rand -hex 32)",
     Verify.BASIC: "user:password",
 }
 
@@ -211,5 +212,6 @@ def _filled(name: str, values: Mapping[str, str]) -> str:
 
 
 def _literal(value: object) -> str:
-    """Return a value as a script writes it; JSON in ASCII is one."""
-    return json.dumps(value)
+    """Return a value as a script writes it, a long list over several lines; JSON in ASCII is one."""
+    line = json.dumps(value)
+    return line if len(line) <= _LINE else json.dumps(value, indent=2).replace("\n", "\n  ")

@@ -16,6 +16,7 @@ from bridge.web.console import (
     backtest,
     callers,
     deliveries,
+    kits,
     login,
     mappings,
     oidc,
@@ -37,6 +38,7 @@ _NAVIGATION: Final = (
     ("console.pauses", "Pauses", Role.VIEWER),
     ("console.mappings", "Mappings", Role.VIEWER),
     ("console.playground", "Playground", Role.ADMINISTRATOR),
+    ("console.kits_there_are", "Kits", Role.ADMINISTRATOR),
 )
 
 
@@ -71,7 +73,7 @@ def _blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         login.install(door, services)
         if Way.OIDC in services.signing_in.ways:
             oidc.install(door, services)
-    for part in (overview, runs, deliveries, tickets, acts, pauses, mappings, playground, backtest):
+    for part in (overview, runs, deliveries, tickets, acts, pauses, mappings, playground, backtest, kits):
         part.install(door, services)
 
     @door.context_processor
