@@ -98,7 +98,6 @@ PICTURES: Final = (
     Picture(name="overview", path="/"),
     Picture(name="overview-dark", path="/", scheme="dark"),
     Picture(name="overview-phone", path="/", size=PHONE),
-    Picture(name="runs", path="/runs"),
     Picture(name="unknown", path="/runs?ticket=SUP-104", follow=(A_RUN,)),
     Picture(name="resolve", path="/runs?ticket=SUP-104", follow=(A_RUN, "a[href$='/resolve']")),
     Picture(name="approval", path="/runs?ticket=SUP-105", follow=(A_RUN,)),

@@ -143,6 +143,17 @@ def test_the_list_of_decisions_leads_to_every_decision_and_to_each_once() -> Non
     assert sorted(links(decisions / "README.md")) == sorted(page.name for page in decisions.glob("0*.md"))
 
 
+def test_every_picture_is_shown_and_small_and_every_one_that_is_shown_is_there() -> None:
+    folder = ROOT / "docs" / "pictures"
+    shown = {
+        (page.parent / path).resolve()
+        for page in PAGES
+        for path in re.findall(r"[\w./-]*pictures/[\w-]+\.png", page.read_text())
+    }
+    assert shown == set(folder.glob("*.png"))
+    assert [picture.name for picture in shown if picture.stat().st_size > 200_000] == []
+
+
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
