@@ -17,7 +17,7 @@ from bridge.web.console.showing import shown
 from bridge.web.services import Services
 
 # One slash, and nothing that a browser takes for a second one or leaves out.
-_LOCAL_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
+_LOCAL_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]{0,1000})?")
 _RETRY_AFTER_SECONDS: Final = 60
 
 

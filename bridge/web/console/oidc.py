@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 _NAME: Final = "console"
 _SECONDS: Final = 10
 _WANTED: Final = "oidc_next"
+# How many tabs of a browser may be on their way to the provider at once.
+_BEGUN: Final = 4
 # What is signed with a key that others have, or not at all, is nobody's word.
 _ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -38,7 +40,11 @@ def install(door: Blueprint, services: Services) -> None:
     @for_everybody
     def oidc_begin() -> Response:
         session[_WANTED] = local_path(request.args.get("next"))
-        return provider.lead_there()
+        try:
+            return provider.lead_there()
+        except SignInRefused as error:
+            services.vitals.note_refused_sign_in(Way.OIDC, error.reason)
+            raise
 
     @door.get("/oidc/callback")
     @for_everybody
@@ -90,6 +96,7 @@ class _Provider:
 
     def lead_there(self) -> Response:
         """Return what leads a browser to the provider; raise SignInRefused where that does not answer."""
+        _forget_all_but_newest(_BEGUN - 1)
         try:
             self._require_issuer()
             answer: Response = self._client.authorize_redirect(self._back)
@@ -125,6 +132,14 @@ class _Provider:
             raise ValueError("the provider calls itself otherwise")
         offered = found.get("id_token_signing_alg_values_supported", ["RS256"])
         found["id_token_signing_alg_values_supported"] = sorted(_ALGORITHMS.intersection(offered))
+
+
+def _forget_all_but_newest(count: int) -> None:
+    """Forget ways to the provider that this browser began and did not end: a cookie holds only so much."""
+    begun = [key for key in session if key.startswith(f"_state_{_NAME}_")]
+    begun.sort(key=lambda key: float(session[key]["exp"]), reverse=True)
+    for key in begun[count:]:
+        del session[key]
 
 
 def _not_believed(error: Exception) -> SignInRefused:

@@ -189,6 +189,16 @@ def test_the_provider_names_who_signs_in(opening: Any, provider: Provider) -> No
         assert len(asked["state"]) >= 20
 
 
+def test_who_begins_again_and_again_comes_back_all_the_same(opening: Any) -> None:
+    with opening() as web:
+        browser = Browser(web)
+        backs = [browser.begin("/" + "x" * 1_000) for _ in range(12)]
+        (kept,) = [one for key, one in browser.client._cookies.items() if key[2] == "__Host-console"]
+        assert len(kept.value) < 4_000
+        assert browser.get(backs[0]).status_code == 403
+        assert browser.get(backs[-2]).status_code == 303
+
+
 def test_new_keys_of_the_provider_are_fetched_after_one_refusal(opening: Any, provider: Provider) -> None:
     with opening() as web:
         browser = Browser(web)
