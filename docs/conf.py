@@ -19,6 +19,7 @@ myst_heading_anchors = 6  # every heading has the anchor that it has in a reposi
 html_theme = "furo"
 html_title = project
 html_copy_source = False
+html_show_search_summary = False  # a browser fetches nothing from a disk, and complains of it
 html_show_copyright = False
 html_show_sphinx = False
 html_static_path = ["site.css"]
