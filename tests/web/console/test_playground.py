@@ -222,3 +222,20 @@ def test_a_form_that_has_grown_old_says_so_while_one_types(browser: Browser, add
     page.locator("#tried", has_text="Nothing was done: open it again.").wait_for(timeout=10_000)
     assert page.locator("main").count() == 1
     context.close()
+
+
+@pytest.mark.browser
+def test_a_hostile_payload_stays_text_in_a_browser(
+    look: Callable[..., Page], shot: Callable[[Page, str], None], address: str
+) -> None:
+    payload = json.loads(APPROVED)
+    fields = payload["issue"]["fields"]
+    fields["reporter"]["displayName"] = "<img src=x onerror=alert(1)>"
+    fields["summary"] = HOSTILE
+    fields["customfield_10088"][0]["label"] = f"WS-ABC-12345{HOSTILE}"
+    page = look(f"{address}/playground?file={FILE}", 360)
+    page.get_by_role("textbox", name="Payload").fill(json.dumps(payload))
+    page.locator("#tried", has_text="<script>alert(1)</script>").wait_for()
+    assert page.locator("#tried :is(script, img, a[href^=javascript])").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shot(page, "playground-hostile")
