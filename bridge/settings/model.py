@@ -182,7 +182,8 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(forms.public_address)] | None = Field(
         None,
         description="Where people and senders reach this service from outside, such as "
-        "`https://bridge.example.com`.",
+        "`https://bridge.example.com`. Kits name it, and internal comments end with the address of their run "
+        "there, where the console can be reached by it.",
     )
     bind: Annotated[str, AfterValidator(forms.listening_address)] = Field(
         "127.0.0.1:8080", description="Where the web process listens. The variable PORT, where set, wins."

@@ -88,6 +88,11 @@ def test_without_a_public_address_that_is_said(opened: Callable[..., Any], tmp_p
         assert "https://YOUR-BRIDGE/webhooks/jira" in web.get("/kits/jira").text
 
 
+def test_only_administrators_are_shown_a_kit(web: Any) -> None:
+    views = web.app.view_functions
+    assert {views[f"console.{name}"].needed_role for name in ("kits_there_are", "kit")} == {"administrator"}
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
