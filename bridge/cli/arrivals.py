@@ -11,7 +11,7 @@ from bridge.bootstrap import load_files
 from bridge.bootstrap.outside import system
 from bridge.cli import redacting, traces
 from bridge.cli.opening import ledger_to_read, read_settings
-from bridge.cli.options import json_option, limit_option, ticket_key
+from bridge.cli.options import json_option, limit_option
 from bridge.cli.redacting import Redacted
 from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.errors import NotPossible
@@ -19,11 +19,12 @@ from bridge.ledger import queries
 from bridge.ledger.queries import DeliveryLine, Total
 from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
+from bridge.ticketing.keys import as_written
 from bridge.why import of_ticket
 
 
 @click.command()
-@click.option("--ticket", metavar="KEY", type=ticket_key, help="Only those about this ticket.")
+@click.option("--ticket", metavar="KEY", type=as_written, help="Only those about this ticket.")
 @limit_option
 @json_option
 def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
@@ -50,7 +51,7 @@ def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
 
 
 @click.command()
-@click.argument("ticket", metavar="KEY", type=ticket_key)
+@click.argument("ticket", metavar="KEY", type=as_written)
 @limit_option
 @json_option
 def why(ticket: str, limit: int, for_programs: bool) -> None:

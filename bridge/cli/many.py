@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 import click
 
 from bridge.bootstrap import Bridge
-from bridge.cli.options import ticket_key
 from bridge.cli.showing import line, note
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import choosing
@@ -20,6 +19,7 @@ from bridge.ledger.choosing import Choice, Chosen, Seen
 from bridge.mapping.wording import nearest
 from bridge.models import PauseScope, RunState
 from bridge.settings.forms import duration
+from bridge.ticketing.keys import as_written
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,7 +140,7 @@ def _read(name: str, text: str) -> RunState | Reason | datetime | timedelta | st
         return _word(text, Reason, name)
     if name == "since":
         return _since(text)
-    return ticket_key(text) if name == "ticket" else text
+    return as_written(text) if name == "ticket" else text
 
 
 def _word(text: str, words: type[RunState] | type[Reason], name: str) -> RunState | Reason:

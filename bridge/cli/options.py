@@ -70,11 +70,6 @@ class DurationParam(click.ParamType[timedelta]):
         return read
 
 
-def ticket_key(text: str) -> str:
-    """Read a ticket's key: both ticket systems write it in capitals, and people do not."""
-    return text.strip().upper()
-
-
 def json_option(function: F) -> F:
     """Add --json."""
     return click.option("--json", "for_programs", is_flag=True, help="Print JSON for programs.")(function)

@@ -7,11 +7,12 @@ import click
 
 from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
-from bridge.cli.options import json_option, limit_option, ticket_key
+from bridge.cli.options import json_option, limit_option
 from bridge.cli.showing import as_json, instant, line, moment, table
 from bridge.ledger import queries
 from bridge.models import Plan, Run, RunId, RunState
 from bridge.recounting import recount
+from bridge.ticketing.keys import as_written
 
 
 class _ListByDefault(click.Group):
@@ -35,7 +36,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.option("--ticket", metavar="KEY", type=ticket_key, help="Only those of this ticket.")
+@click.option("--ticket", metavar="KEY", type=as_written, help="Only those of this ticket.")
 @click.option(
     "--state", type=click.Choice([state.value for state in RunState]), help="Only those in this state."
 )

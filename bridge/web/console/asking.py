@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from werkzeug.datastructures import MultiDict
 
 from bridge.ledger.listing import Place, Span
+from bridge.ticketing import keys
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -19,7 +20,6 @@ LONGEST: Final = 200
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = re.compile(r"(\d{1,17})-([A-Za-z0-9_-]{1,32})")
-_TICKET: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # What every list takes beside its own filters.
 _ALWAYS: Final = ("from", "to", "after", "live")
 
@@ -60,12 +60,12 @@ class Reader:
         return found or None
 
     def ticket(self, name: str = "ticket") -> str | None:
-        """Return a ticket's key, in capitals as both ticket systems write it."""
+        """Return a ticket's key as its system writes it."""
         found = self.text(name)
-        if found is not None and not is_ticket(found):
+        if found is not None and not keys.is_key(found):
             self._problem(name, "is no ticket's key (write it as SUP-7 or INC0010023)")
             return None
-        return found.upper() if found else None
+        return keys.as_written(found) if found else None
 
     def choice(self, name: str, among: type[Choice]) -> Choice | None:
         """Return one of some words."""
@@ -129,11 +129,6 @@ class Reader:
 
     def _problem(self, name: str, words: str) -> None:
         self._problems.setdefault(name, words)
-
-
-def is_ticket(text: str) -> bool:
-    """Say whether a text may be a ticket's key."""
-    return _TICKET.fullmatch(text) is not None
 
 
 def written(place: Place) -> str:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from bridge.comments import masking
 from bridge.errors import LedgerUnavailable, NotPossible
 from bridge.models import Json
+from bridge.ticketing import keys
 from bridge.web.console import asking
 from bridge.web.problems import RETRY_AFTER_SECONDS
 
@@ -72,7 +73,7 @@ def install(door: Blueprint) -> None:
     door.add_app_template_filter(_pretty, "pretty")
     door.add_app_template_filter(asking.written, "place")
     door.add_app_template_test(_is_web_address, "web_address")
-    door.add_app_template_test(asking.is_ticket, "ticket_key")
+    door.add_app_template_test(keys.is_key, "ticket_key")
     door.record_once(_make_inert)
 
     @door.after_request

@@ -15,8 +15,8 @@ from bridge.ledger import Tx, listing, queries
 from bridge.ledger.listing import DeliveriesPage, RunsPage, WantedDeliveries, WantedRuns
 from bridge.ledger.queries import Total
 from bridge.models import Run
+from bridge.ticketing import keys
 from bridge.web.console.access import Role, needs
-from bridge.web.console.asking import is_ticket
 from bridge.web.console.showing import shown
 from bridge.web.services import Services
 
@@ -34,7 +34,7 @@ def install(door: Blueprint, services: Services) -> None:
     @door.get("/tickets/<key>")
     @needs(Role.VIEWER)
     def ticket(key: str) -> ResponseReturnValue:
-        if not is_ticket(key) or key != key.upper():
+        if not keys.is_key(key) or key != keys.as_written(key):
             return _led_to(key)
         found = services.ledger.read(_about, key=key)
         deliveries, runs = found.deliveries.deliveries, found.runs.runs
@@ -74,9 +74,9 @@ def _about(tx: Tx, *, key: str) -> _Found:
 
 
 def _led_to(text: str) -> ResponseReturnValue:
-    """Lead to the page of a key, in capitals as both ticket systems write it, or say that it is none."""
-    key = text.strip().upper()
-    if is_ticket(key):
+    """Lead to the page of a key as its system writes it, or say that it is none."""
+    key = keys.as_written(text)
+    if keys.is_key(key):
         return redirect(url_for(".ticket", key=key))
     words = "This is no ticket's key. Write it as SUP-7 or INC0010023."
     return shown("missing.html", HTTPStatus.NOT_FOUND, text=words, sought=text.strip())

@@ -62,10 +62,26 @@ def pages(run: Run) -> dict[str, str]:
         "run": f"/runs/{run.id}",
         "delivery": f"/deliveries/{run.delivery}",
         "missing": "/runs/r000000000000",
+        "runs": "/runs?device=WS-ABC-12345",
+        "no list": "/runs?state=odd%3Cb%3E",
+        "deliveries": "/deliveries?live=off",
+        "ticket": f"/tickets/{run.ticket.key}",
+        "other ticket": "/tickets/SUP-1",
     }
 
 
-PAGES = ("overview", "week", "run", "delivery", "missing")
+PAGES = (
+    "overview",
+    "week",
+    "run",
+    "delivery",
+    "missing",
+    "runs",
+    "no list",
+    "deliveries",
+    "ticket",
+    "other ticket",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -107,7 +123,7 @@ def test_every_page_can_be_read_by_everybody(web: Any, pages: dict[str, str], pa
     assert all(cell.get("scope") in {"row", "col"} for cell in content.all("th"))
     identifiers = [attributes["id"] for _, attributes in content.found if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
-    fields = [field.get("id") for field in content.all("input")]
+    fields = [field.get("id") for tag, field in content.found if tag in {"input", "select"}]
     assert fields == [label.get("for") for label in content.all("label")]
     assert all(re.search(r"[+-]\d\d:\d\d$", str(time["datetime"])) for time in content.all("time"))
 
