@@ -50,7 +50,7 @@ class Narrator:
         )
         fault = '{"kind": "reset_after_read", "path": "/api/remoteaction/*"}'
         self._say("─" * _WIDTH)
-        self._say(f"Page        {house.url}/")
+        self._say(f"Console     {house.url}/")
         self._say(f"Health      {house.url}/health    metrics {house.url}/metrics")
         self._say(f"Simulated   Nexthink {sandbox.nexthink_url}   Jira {sandbox.jira_url}")
         self._say(f"            ServiceNow {sandbox.servicenow_url}")
