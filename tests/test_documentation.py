@@ -154,6 +154,19 @@ def test_every_picture_is_shown_and_small_and_every_one_that_is_shown_is_there()
     assert [picture.name for picture in shown if picture.stat().st_size > 200_000] == []
 
 
+def test_the_figures_of_the_front_page_are_those_that_were_measured() -> None:
+    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
+    figures = {
+        number
+        for row in costs.splitlines()
+        if row[:1] == "|"
+        for number in re.findall(r"\d+(?:[.,]\d+)*", row)
+    }
+    measured = set(re.findall(r"\d+(?:[.,]\d+)*", (ROOT / "docs" / "performance.md").read_text()))
+    assert len(figures) > 10
+    assert figures <= measured
+
+
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
