@@ -164,6 +164,8 @@ def resume(tx: Tx, *, scope: PauseScope, value: str, act: Act, seen: str | None 
     lifted = pausing.lift(tx, scope=scope, value=value, author=act.author, why=act.reason)
     if seen is not None and pausing.fingerprint(lifted) != seen:
         raise NotPossible(f"the pause of {pausing.named(lifted)} is another by now (look again, then decide)")
+    # More may be held by now than were seen, unlike after a restore: what is asked for a moment after the
+    # pause is lifted goes, too.
     return _release_all(tx, act, pausing.holds(lifted))
 
 

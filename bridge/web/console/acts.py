@@ -18,7 +18,7 @@ from bridge.foreseeing import Foreseen
 from bridge.ledger import outbox, queries
 from bridge.ledger.people import Act
 from bridge.ledger.queries import RunStory
-from bridge.models import EngineUid, PauseScope, RunId
+from bridge.models import EngineCode, EngineUid, RunId
 from bridge.offering import RunAct
 from bridge.policy import too_old_at
 from bridge.tokens import person_in
@@ -30,6 +30,7 @@ from bridge.web.console.ways import TITLES, Way, ways_of
 from bridge.web.services import Services
 
 _LOOK_AND_DO: Final = ("GET", "POST")
+_MOVED: Final = "run {run} was moved by somebody else meanwhile (look again, then decide)"
 # Stands in the comment that is shown before, where what is typed will stand.
 _REASON_TO_COME: Final = "(what you write here)"
 
@@ -105,8 +106,10 @@ class _Pages:
         act = Act(author=visitor().name, reason=filled.reason, seen=filled.seen)
         try:
             said = chosen.way.do(run, act, filled)
-        except (NotPossible, LostOwnership) as error:
+        except NotPossible as error:
             return self.page(kind, run, filled, why_not=str(error))
+        except LostOwnership:
+            return self.page(kind, run, filled, why_not=_MOVED.format(run=run))
         flash(said)
         return redirect(url_for("console.run", run=run), HTTPStatus.SEE_OTHER)
 
@@ -136,7 +139,9 @@ class _Pages:
             why_not=why_not,
             problems=problems or {},
             stranger=_stranger(story) if kind is RunAct.APPROVE else "",
+            people_sign_in=self._services.signing_in is not None,
             engines=engine_names(story.calls),
+            accepted=_accepted(story) if kind is RunAct.REPLAY else (),
             expires=too_old_at(plan) if plan else None,
         )
 
@@ -154,9 +159,7 @@ class _Pages:
         if fitting.pause is not None:
             scope, value = fitting.pause.scope, fitting.pause.value
             lift = url_for("console.resume", scope=scope, value=value or None)
-            found.append(
-                (lift, "Lift the pause" if scope is not PauseScope.EVERYTHING else "Lift every pause")
-            )
+            found.append((lift, "Lift the pause"))
         if fitting.restored:
             found.append((url_for("console.restored"), "Let go on what the restore held"))
         return found
@@ -182,6 +185,13 @@ def _engines_named(foreseen: Foreseen, names: Mapping[EngineUid, str]) -> list[s
     """Return the Engines to which frozen parts go, by name where it is known; none where all are meant."""
     wanted = dict.fromkeys(engine for part in foreseen.parts for engine in part.engines or ())
     return [names.get(engine, engine) for engine in wanted]
+
+
+def _accepted(story: RunStory) -> tuple[str, ...]:
+    """Return the Engines that accepted a run: they are sent a replay once more."""
+    outcomes = (outcome for call in story.calls if call.result for outcome in call.result.outcomes)
+    accepted = (outcome for outcome in outcomes if outcome.code is EngineCode.OK)
+    return tuple(dict.fromkeys(outcome.name or outcome.engine for outcome in accepted))
 
 
 def _stranger(story: RunStory) -> str:

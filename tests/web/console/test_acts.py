@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -157,8 +158,8 @@ class Site:
     def queued(self) -> RunId:
         return self.ask()
 
-    def over_limit(self) -> RunId:
-        run = self.ask()
+    def over_limit(self, **plan: Any) -> RunId:
+        run = self.ask(**plan)
         self.hold(self.web.ledger, Reason.OVER_LIMIT, "per_hour")
         return run
 
@@ -219,6 +220,13 @@ class Seat:
     def act(self, path: str, **filled: str) -> TestResponse:
         """Look at a page, fill its form in and send it."""
         return self.post(path, {**self.form(path), "reason": WHY, **filled})
+
+    def once_more(self) -> "Seat":
+        """Return the same browser for another thread."""
+        other = Seat(self.client.__class__(self.client.application), self.name)
+        for cookie in self.client._cookies.values():
+            other.client.set_cookie(cookie.key, cookie.value)
+        return other
 
     @property
     def headers(self) -> dict[str, str]:
@@ -299,8 +307,46 @@ def test_an_act_is_shown_before_and_done_once_under_the_visitors_name(
     assert site.audited(run, state, "ada") == 1
 
 
+@pytest.mark.parametrize(
+    ("made", "word", "filled"),
+    [
+        ("queued", "cancel", {}),
+        ("over_limit", "release", {"number": "1"}),
+        ("unknown", "resolve", {"way": "send-again", "number": "1"}),
+        ("answered", "send-again", {"number": "1"}),
+        ("answered", "replay", {"number": "1"}),
+    ],
+)
+def test_s9_who_sends_a_form_twice_at_once_does_it_once(
+    site: Site, made: str, word: str, filled: dict[str, str]
+) -> None:
+    run, ada = getattr(site, made)(), site.person("ada")
+    before, path = site.story(run), f"/runs/{run}/{word}"
+    form = {**ada.form(path), "reason": WHY, **filled}
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda seat: seat.post(path, form).status_code, (ada, ada.once_more())))
+    assert sorted(answers) == [303, 409]
+    story = site.story(run)
+    assert len(story.history) == len(before.history) + 1
+    assert len(story.comments) <= len(before.comments) + 1
+
+
+def test_s9_two_who_pause_at_once_pause_once(site: Site) -> None:
+    ada = site.person("ada")
+    form = {**ada.form("/pauses"), "what": "portal:main", "lasting": "2h", "reason": WHY}
+    seats = [ada.once_more() for _ in range(4)]
+    with ThreadPoolExecutor(len(seats)) as pool:
+        answers = list(pool.map(lambda seat: seat.post("/pauses", form).status_code, seats))
+    assert sorted(answers) == [303, 409, 409, 409]
+    (made,) = site.web.ledger.read(pausing.standing)
+    assert made.detail == WHY
+    assert site.audited("portal:main", "paused", "ada") == 1
+
+
 def test_a_replay_is_shown_before_and_made_once(site: Site) -> None:
     run, ada = site.answered(), site.person("ada")
+    shown = text_of(ada.get(f"/runs/{run}/replay").text)
+    assert "Accepted already by engine-paris: a replay is a second time there." in shown
     form = {**ada.form(f"/runs/{run}/replay"), "reason": WHY, "number": "1"}
     assert ada.post(f"/runs/{run}/replay", form).status_code == 303
     (line,) = (line for line in site.story(run).history if line.event == "replayed")
@@ -407,6 +453,16 @@ def test_what_a_ticket_says_is_inert(site: Site) -> None:
     assert "<script>alert" not in page
     assert "javascript:" not in page
     assert "<b>Repair" not in page
+
+
+def test_at_an_open_console_nobody_is_known_and_nobody_approves(
+    web: Any, make_plan: Callable[..., Plan], work: Any, hold: Any, claim: Any
+) -> None:
+    site = Site(web=web, make_plan=make_plan, work=work, hold=hold, claim=claim)
+    run = site.asked(TicketRef(source=SourceName("jira"), uid="77", key="SUP-77"))
+    page = web.get(f"/runs/{run}/approve").text
+    assert "At an open console nobody signs in" in page
+    assert '<form class="act"' not in page
 
 
 # ── pauses ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -705,7 +761,7 @@ def test_every_page_of_an_act_can_be_read_by_everybody(
         "resolve": f"/runs/{site.unknown()}/resolve",
         "send-again": f"/runs/{answered}/send-again",
         "replay": f"/runs/{answered}/replay",
-        "release": f"/runs/{site.over_limit()}/release",
+        "release": f"/runs/{site.over_limit(action='another')}/release",
         "run": f"/runs/{site.paused()}",
         "cancel": f"/runs/{site.restored()}/cancel",
         "refused": f"/runs/{answered}/cancel",
@@ -720,6 +776,7 @@ def test_every_page_of_an_act_can_be_read_by_everybody(
             page.set_extra_http_headers(seat.headers)
             page.goto(address + path)
             assert page.locator("h1").count() == 1
+            assert page.locator("form.act").count() == (name not in {"run", "refused"}), name
             seen(page, f"acts-{scheme}-{width}-{name}", width, shot, accessible)
             if page.locator("form.act").count():
                 page.locator("form.act button").click()
