@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,23 @@ def test_the_files_of_this_host_can_be_begun_with(web: Any, trying: Callable[...
     assert "13 of 13 tests passed" in text_of(trying(base="folder", payload=APPROVED))
 
 
+def test_files_that_were_refused_are_told_and_mended_from_the_folder(
+    opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "mappings"
+    shutil.copytree(ROOT / "mappings", folder)
+    with opened(tmp_path, BRIDGE_CONSOLE="open", BRIDGE_MAPPINGS=str(folder)) as web:
+        (folder / "jira-office-repair.yaml").write_text(OFFICE.replace("    action: rep", "    action rep"))
+        web.soon(lambda: "were refused" in web.get("/mappings").text, 30)
+        assert f"{FILE}:24:5" in text_of(web.get("/mappings").text)
+        assert "office-repair-when-approved" in web.get("/mappings").text
+        assert "action repair-office" in web.get(f"/playground?base=folder&file={FILE}").text
+        assert "action: repair-office" in web.get(f"/playground?file={FILE}").text
+        (folder / "jira-office-repair.yaml").write_bytes(b"\xff")
+        page = text_of(web.get(f"/playground?base=folder&file={FILE}").text)
+        assert f"{FILE}:1:1: not UTF-8 (save the file as UTF-8)" in page
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
@@ -207,7 +225,7 @@ def test_without_script_the_button_does_the_same(browser: Browser, address: str)
     page = context.new_page()
     page.goto(f"{address}/playground?file={FILE}")
     page.get_by_role("textbox", name="Payload").fill(APPROVED)
-    page.get_by_role("button", name="Try").click()
+    page.get_by_role("button", name="Try", exact=True).click()
     page.get_by_role("heading", name="office-repair-when-approved").first.wait_for()
     context.close()
 
