@@ -13,6 +13,7 @@ project = "Nexthink ticket bridge"
 extensions = ["myst_parser"]
 root_doc = "index"
 nitpicky = True
+highlight_language = "none"  # a block without a language is what a terminal shows
 
 myst_heading_anchors = 6  # every heading has the anchor that it has in a repository's view
 
