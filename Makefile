@@ -66,10 +66,11 @@ format: $(VENV)/.dev ## Put the code in its form, and mend what can be mended.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-docs: $(VENV)/.run ## Write the pages anew that are made: settings, .env.example, mapping keys, endpoints.
+docs: $(VENV)/.run ## Write the pages anew that are made: settings, .env.example, mapping keys, endpoints, scripts.
 	@$(PYTHON) -m bridge.settings docs/settings.md .env.example
 	@$(PYTHON) -c 'from bridge.mapping import reference; print(reference.markdown(), end="")' > docs/mapping-reference.md
 	@$(PYTHON) docs/endpoints.py
+	@$(PYTHON) docs/kit_scripts.py
 
 site: $(VENV)/.docs ## Make a site of docs/ in site/, to be read from the disk or served by anything; a warning ends it.
 	@rm -rf site

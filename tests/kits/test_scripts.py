@@ -416,7 +416,9 @@ def test_the_scripts_of_the_documentation_are_those_of_the_kit_for_whoever_sends
 ) -> None:
     (source,) = settings("servicenow", "servicenow", "standard").sources
     address = "https://bridge.example.com/webhooks/servicenow"
-    assert (DOCS / "servicenow-business-rule.js").read_text() == servicenow.rule(servicenow.EVERYTHING)
+    assert (DOCS / "servicenow-business-rule.js").read_text() == servicenow.rule(servicenow.EVERYTHING), (
+        "run `make docs`"
+    )
     assert (DOCS / "servicenow-outbox-job.js").read_text() == servicenow.job(source, address)
 
 
