@@ -55,6 +55,7 @@ bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idlin
 	@$(PYTHON) -m bench.idle
 	@$(PYTHON) -m bench.growth
 	@$(PYTHON) -m bench.loading
+	@$(PYTHON) -m bench.console
 
 chaos: $(VENV)/.dev ## Break a running bridge in every way, and ask whether its promises held.
 	@$(BOUND) $(PYTHON) -m bench.chaos --seconds 12 --rate 2

@@ -16,15 +16,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, bindparam, text
-
-from bench import contenders, load
+from bench import contenders, load, past
 from bench.load import SECRET, Devices
 from bench.upstreams import ROOT
 from bridge.bootstrap import Bridge, open_bridge, open_ledger
 from bridge.ledger import Tx, claiming, sessions
 from bridge.ledger.claiming import Allowance
-from bridge.ledger.tables import UtcDateTime, deliveries, history, runs
+from bridge.ledger.tables import deliveries, history, runs
 from bridge.models import PortalName, RunState, SessionId, SourceName, WebhookRequest
 from bridge.settings import LiveSettings
 
@@ -33,7 +31,6 @@ START_SECONDS = 60.0
 FILL_SECONDS = 1_200.0
 PORTAL = PortalName("plain")
 SESSION = SessionId("sbench")
-# What has ended is no news: no window of an hour or a day counts it.
 LONG_AGO = timedelta(days=60)
 
 
@@ -141,46 +138,22 @@ def _unwanted(numbers: range) -> str:
 
 
 def _fill(tx: Tx, *, count: int, state: RunState) -> None:
-    newest = tx.connection.execute(
-        text("SELECT id, delivery FROM runs ORDER BY created_at DESC, id DESC LIMIT 1")
-    ).one()
+    newest = past.newest(tx)
     ended = state is RunState.ANSWERED
-    old = dict.fromkeys(("created_at", "due_at", "received_at", "evaluated_at"), ":old") if ended else {}
+    # What has ended is no news: no window of an hour or a day counts it.
+    spread = past.Spread(count=count, until=tx.now - LONG_AGO, step=timedelta())
+    at = past.moment(tx.connection.dialect.name)
+    old = dict.fromkeys(("created_at", "due_at", "received_at", "evaluated_at"), at) if ended else {}
     own = {
         "id": "id || '-' || n",
         "ticket_uid": "ticket_uid || '-' || n",
         "ticket_key": "ticket_key || '-' || n",
     }
     delivered = own | old | {"key": "key || '-' || n"} | ({"payload": "'{}'"} if ended else {})
-    _copy(tx.connection, deliveries, "id", newest.delivery, count, tx.now, delivered)
+    past.copy(tx.connection, deliveries, "id", newest.delivery, spread, delivered)
     run = own | old | {"delivery": "delivery || '-' || n", "state": f"'{state}'"}
     if ended:
-        run |= {"ended_at": ":old", "intended_at": ":old"}
-    _copy(tx.connection, runs, "id", newest.id, count, tx.now, run)
+        run |= {"ended_at": at, "intended_at": at}
+    past.copy(tx.connection, runs, "id", newest.id, spread, run)
     of_run = {"run": "run || '-' || n"}
-    _copy(tx.connection, history, "run", newest.id, count, tx.now, of_run | ({"at": ":old"} if ended else {}))
-
-
-def _copy(
-    connection: Connection,
-    table: Table,
-    found_by: str,
-    value: str,
-    count: int,
-    now: datetime,
-    changed: dict[str, str],
-) -> None:
-    """Copy the rows with a value so many times; `changed` are expressions over the row and its number `n`."""
-    columns = [column.name for column in table.columns if column.autoincrement is not True]
-    expressions = [changed.get(name, f'"{name}"') for name in columns]
-    names = ", ".join(f'"{name}"' for name in columns)
-    statement = text(
-        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count) "
-        f"INSERT INTO {table.name} ({names}) "
-        f'SELECT {", ".join(expressions)} FROM {table.name}, numbers WHERE {table.name}."{found_by}" = :value'
-    )
-    given: dict[str, object] = {"count": count, "value": value}
-    if ":old" in expressions:
-        statement = statement.bindparams(bindparam("old", type_=UtcDateTime()))
-        given["old"] = now - LONG_AGO
-    connection.execute(statement, given)
+    past.copy(tx.connection, history, "run", newest.id, spread, of_run | ({"at": at} if ended else {}))

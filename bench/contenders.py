@@ -106,8 +106,13 @@ def running(
 
 
 @contextlib.contextmanager
-def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
-    """Start what takes webhooks in and no more: the constant, or the bridge's web process."""
+def receiving(
+    name: Name, server: Postgresql, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Contender]:
+    """Start what takes webhooks in and no more: the constant, or the bridge's web process.
+
+    `settings` stand in for those of a bridge, by their names without BRIDGE_.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
         port = free_port()
         if name is Name.CONSTANT:
@@ -115,7 +120,7 @@ def receiving(name: Name, server: Postgresql) -> Iterator[Contender]:
         else:
             sqlite = name is Name.SQLITE
             ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
-            environment = bridge_environment(port, ledger)
+            environment = bridge_environment(port, ledger, changed=settings)
             _migrate(Path(folder), environment)
             began = time.monotonic()
             process = _serve_bridge(stack, Path(folder), environment)

@@ -55,8 +55,9 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=20, help="new events meanwhile, one after the other")
     options = Options(**vars(parser.parse_args()))
     print(
-        f"{'':<20} {'open':>6} {'worker before, at most':>23} {'new run sent after':>20} {'health':>20}\n"
-        f"{'':<20} {'':>6} {'':>23} {'median, worst':>20} {'median, worst':>20}"
+        f"{'':<20} {'open':>6} {'worker before, at most':>23} {'new run sent after':>20} {'health':>20} "
+        f"{'a page':>20}\n"
+        f"{'':<20} {'':>6} {'':>23} {'median, worst':>20} {'median, worst':>20} {'median, worst':>20}"
     )
     manner = Manner(tls=True, call_seconds=options.seconds)
     with contenders.postgresql() as server:
@@ -67,7 +68,7 @@ def main() -> None:
 
 def _measure(name: Name, late: Upstream, server: Postgresql, options: Options) -> str:
     room = str(options.calls + options.probes)
-    settings = dict.fromkeys(("MAX_IN_FLIGHT", "PORTALS__PLAIN__MAX_IN_FLIGHT"), room)
+    settings = dict.fromkeys(("MAX_IN_FLIGHT", "PORTALS__PLAIN__MAX_IN_FLIGHT"), room) | {"CONSOLE": "open"}
     with contenders.running(name, late, server, settings) as bridge:
         _, worker = bridge.processes
         with _watched(worker) as peak:
@@ -87,11 +88,12 @@ def _measure(name: Name, late: Upstream, server: Postgresql, options: Options) -
         counts = late.counts()
         if (counts["calls"], counts["comments"], counts.get("other", 0)) != (everything, everything, 0):
             raise RuntimeError(f"{everything} events made {counts}")
-    begun, healthy = zip(*probed, strict=True)
+    begun, healthy, paged = zip(*probed, strict=True)
     return (
         f"{name:<20} {options.calls:>6} {peak.before:>10.0f} {peak.megabytes:>9.0f} MB "
         f"{1_000 * statistics.median(begun):>8.0f} {1_000 * max(begun):>8.0f} ms "
-        f"{1_000 * statistics.median(healthy):>8.0f} {1_000 * max(healthy):>8.0f} ms"
+        f"{1_000 * statistics.median(healthy):>8.0f} {1_000 * max(healthy):>8.0f} ms "
+        f"{1_000 * statistics.median(paged):>8.0f} {1_000 * max(paged):>8.0f} ms"
     )
 
 
@@ -107,15 +109,22 @@ def _watched(process: int) -> Iterator[_Peak]:
         watching.join()
 
 
-def _probe(bridge: Contender, late: Upstream, calls: int, options: Options) -> tuple[float, float]:
-    """Return how long after its webhook's answer a new run's call came, and how long health took before."""
-    began = time.monotonic()
-    with urllib.request.urlopen(f"http://127.0.0.1:{bridge.port}/health", timeout=10) as answer:
-        answer.read()
-    healthy = time.monotonic() - began
+def _probe(bridge: Contender, late: Upstream, calls: int, options: Options) -> tuple[float, float, float]:
+    """Return how long after its webhook's answer a new run's call came, and what health and a page took."""
+    healthy = _get(bridge, "/health")
+    # The overview and the list of runs in turn.
+    paged = _get(bridge, "/runs" if calls % 2 else "/")
     accepted = _send(bridge, 1)
     _wait_until(late, "calls", calls, options)
-    return max(0.0, late.counts()["last_call_at"] - accepted), healthy
+    return max(0.0, late.counts()["last_call_at"] - accepted), healthy, paged
+
+
+def _get(bridge: Contender, path: str) -> float:
+    """Return how many seconds an answer took."""
+    began = time.monotonic()
+    with urllib.request.urlopen(f"http://127.0.0.1:{bridge.port}{path}", timeout=30) as answer:
+        answer.read()
+    return time.monotonic() - began
 
 
 def _send(bridge: Contender, count: int) -> float:

@@ -83,3 +83,14 @@ def test_new_mappings_are_loaded_while_webhooks_come() -> None:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
     assert ran.returncode == 0, ran.stderr[-4_000:]
     assert all(ran.stdout.count(f"\n{name} ") == 2 for name in (Name.SQLITE, Name.POSTGRESQL))
+
+
+@pytest.mark.journey
+def test_the_console_is_measured_over_a_past_and_beside_what_receives() -> None:
+    options = ["--runs", "200", "--rounds", "1", "--webhooks", "40", "--every", "0.2"]
+    command = [sys.executable, "-m", "bench.console", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert ran.returncode == 0, ran.stderr[-4_000:]
+    assert all(f"\n{name}: " in f"\n{ran.stdout}" for name in (Name.SQLITE, Name.POSTGRESQL))
+    assert ran.stdout.count(" median ") == 2 * 21
+    assert ran.stdout.count("ratio") == 2
