@@ -17,7 +17,7 @@ from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import runs_of
 from bridge.ledger.queries import DELIVERY_LINE, DeliveryLine, delivery_line
-from bridge.ledger.tables import IS_PENDING, UNENDED, calls, deliveries, device_uses, is_in, runs
+from bridge.ledger.tables import IS_PENDING, OVER, UNENDED, calls, deliveries, device_uses, is_in, runs
 from bridge.models import DeliveryState, Run, RunId, RunState
 
 # How many rows are looked at for a page, and how many of them after each step: what is not rare needs one.
@@ -98,14 +98,18 @@ class DeliveriesPage:
 def page_of_runs(tx: Tx, *, wanted: WantedRuns, limit: int, behind: Place | None = None) -> RunsPage:
     """Return the newest runs that fit, from behind a place on."""
     few = []
-    if wanted.ticket is not None:
+    # Of two indexes only the one of the ticket leads to few.
+    by_ticket = wanted.ticket is not None
+    if by_ticket:
         few.append(runs.c.ticket_key == wanted.ticket)
-    unended = wanted.state is not None and wanted.state in UNENDED
-    if wanted.state is not None and unended:
-        # In these words, so that SQLite takes the index of what has not ended.
-        few += [is_in(runs.c.state, *UNENDED), is_in(runs.c.state, wanted.state)]
+    elif wanted.state is not None:
+        # In these words, so that SQLite takes the index of what has not ended, or of what is over.
+        few += [
+            is_in(runs.c.state, *(UNENDED if wanted.state in UNENDED else OVER)),
+            is_in(runs.c.state, wanted.state),
+        ]
     pairs = (
-        (runs.c.state, None if unended else wanted.state),
+        (runs.c.state, wanted.state if by_ticket else None),
         (runs.c.source, wanted.source),
         (runs.c.mapping, wanted.mapping),
         (runs.c.action, wanted.action),
@@ -131,20 +135,17 @@ def page_of_deliveries(
     tx: Tx, *, wanted: WantedDeliveries, limit: int, behind: Place | None = None
 ) -> DeliveriesPage:
     """Return the newest deliveries that fit, from behind a place on."""
-    few, many = [], []
+    few: list[ColumnElement[bool]] = []
+    many: list[ColumnElement[bool]] = []
+    # As with runs.
+    if wanted.ticket is None and wanted.came is Came.WAITING:
+        few.append(IS_PENDING)
+    elif wanted.ticket is None and wanted.came is Came.NO_MAPPING:
+        few.append(deliveries.c.reason == Reason.NO_MAPPING)
+    else:
+        many += _came(wanted.came, _plain(deliveries.c.state), _plain(deliveries.c.reason))
     if wanted.ticket is not None:
         few.append(deliveries.c.ticket_key == wanted.ticket)
-    if wanted.came is Came.WAITING:
-        few.append(IS_PENDING)
-    elif wanted.came is not None:
-        # What led to a run has no reason why it did not.
-        reason = deliveries.c.reason
-        came = {
-            Came.RUN: reason.is_(None),
-            Came.NO_MAPPING: reason == Reason.NO_MAPPING,
-            Came.NEEDLESS: reason != Reason.NO_MAPPING,
-        }
-        many += [deliveries.c.state == DeliveryState.EVALUATED, came[wanted.came]]
     if wanted.source is not None:
         many.append(_plain(deliveries.c.source) == wanted.source)
     listed = _List(
@@ -200,9 +201,7 @@ class _List:
         """Return the newest that fit, from behind a place to another one, which counts."""
         fitting = select(*self.columns).where(*self._between(span, behind), *self.many)
         if last is not None:
-            fitting = fitting.where(
-                self._time >= last.at, or_(self._time > last.at, self.table.c.id >= last.id)
-            )
+            fitting = fitting.where(self.at >= last.at, or_(self.at > last.at, self.table.c.id >= last.id))
         return tuple(tx.connection.execute(self._newest(fitting).limit(limit)).mappings())
 
     def skip(self, tx: Tx, span: Span, behind: Place | None, size: int) -> Place | None:
@@ -215,28 +214,37 @@ class _List:
         """Return where a row stands."""
         return Place(at=row[self.at.name], id=row["id"])
 
-    @property
-    def _time(self) -> ColumnElement[datetime]:
-        # The index of what is pending is in no order of time: only so is it taken, and not that of all.
-        return _plain(self.at) if any(each is IS_PENDING for each in self.few) else self.at
-
     def _between(self, span: Span, behind: Place | None) -> Iterator[ColumnElement[bool]]:
         yield from self.few
         if span.since is not None:
-            yield self._time >= span.since
+            yield self.at >= span.since
         if span.until is not None:
-            yield self._time < span.until
+            yield self.at < span.until
         if behind is not None:
-            yield self._time <= behind.at
-            yield or_(self._time < behind.at, self.table.c.id < behind.id)
+            yield self.at <= behind.at
+            yield or_(self.at < behind.at, self.table.c.id < behind.id)
 
     def _newest(self, query: Select[Any]) -> Select[Any]:
-        return query.order_by(self._time.desc(), self.table.c.id.desc())
+        return query.order_by(self.at.desc(), self.table.c.id.desc())
 
 
 def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return a column as a value that no index is in the order of; one would lead past the order of time."""
     return func.coalesce(column, column)
+
+
+def _came(
+    came: Came | None, state: ColumnElement[str], reason: ColumnElement[str]
+) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of a delivery of which that came; what led to a run has no reason why not."""
+    if came is None:
+        return ()
+    return {
+        Came.RUN: (state == DeliveryState.EVALUATED, reason.is_(None)),
+        Came.NO_MAPPING: (reason == Reason.NO_MAPPING,),
+        Came.NEEDLESS: (reason != Reason.NO_MAPPING,),
+        Came.WAITING: (state == DeliveryState.PENDING,),
+    }[came]
 
 
 def _about_device(device: str) -> ColumnElement[bool]:
