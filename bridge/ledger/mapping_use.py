@@ -3,7 +3,6 @@
 It must not read more than SCANNED runs, however many there are; it says how far back it looked.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,17 +40,37 @@ class MappingUse:
 
 def mapping_use(tx: Tx, *, since: datetime) -> MappingUse:
     """Look at the newest runs since a time."""
-    rows = tx.connection.execute(
+    newest = (
         select(runs.c.mapping, runs.c.delivery, runs.c.created_at)
         .where(runs.c.created_at >= since)
         .order_by(runs.c.created_at.desc())
         .limit(SCANNED)
+        .subquery()
+    )
+    at = newest.c.created_at
+    counted = tx.connection.execute(
+        select(newest.c.mapping, func.count(), func.max(at), func.min(at)).group_by(newest.c.mapping)
     ).all()
-    newest: dict[MappingId, datetime] = {}
+    several = (
+        select(newest.c.delivery)
+        .group_by(newest.c.delivery)
+        .having(func.count(newest.c.mapping.distinct()) > 1)
+    )
+    paired = select(newest.c.delivery, newest.c.mapping).where(newest.c.delivery.in_(several))
     by_delivery: dict[DeliveryId, set[MappingId]] = {}
-    for mapping, delivery, at in rows:
-        newest.setdefault(MappingId(mapping), at)
+    for delivery, mapping in tx.connection.execute(paired.order_by(at.desc())):
         by_delivery.setdefault(DeliveryId(delivery), set()).add(MappingId(mapping))
+    whole = sum(count for _, count, _, _ in counted) < SCANNED
+    return MappingUse(
+        since=since if whole else min(first for *_, first in counted),
+        counts={MappingId(mapping): count for mapping, count, _, _ in counted},
+        newest={MappingId(mapping): last for mapping, _, last, _ in counted},
+        together=_together(by_delivery),
+    )
+
+
+def _together(by_delivery: Mapping[DeliveryId, set[MappingId]]) -> dict[Pair, Together]:
+    """Count the pairs; the newest delivery comes first."""
     together: dict[Pair, Together] = {}
     for delivery, names in by_delivery.items():
         for pair in combinations(sorted(names), 2):
@@ -59,12 +78,7 @@ def mapping_use(tx: Tx, *, since: datetime) -> MappingUse:
             together[pair] = Together(
                 times=before.times + 1 if before else 1, newest=before.newest if before else delivery
             )
-    return MappingUse(
-        since=rows[-1][2] if len(rows) == SCANNED else since,
-        counts=Counter(MappingId(row[0]) for row in rows),
-        newest=newest,
-        together=together,
-    )
+    return together
 
 
 def last_sent(tx: Tx, *, mappings: Iterable[MappingId]) -> dict[MappingId, datetime]:
