@@ -55,7 +55,6 @@ def install(door: Blueprint, services: Services) -> None:
             since=since,
             arrived=arrived,
             refused=[(each, kits.REFUSED.get(each.label, "")) for each in refused],
-            unknown=UNKNOWN_SOURCE,
         )
 
 

@@ -76,7 +76,7 @@ def test_what_arrived_since_the_page_was_opened_is_shown_verified_or_refused_and
     text = text_of(web.get(f"/kits/jira?since={since}").text)
     assert re.search(rf"verified \S+ \S+ {receipt['delivery']} {ticket} matched", text)
     assert "bad signature : the secret differs" in text.replace("signature:", "signature :")
-    assert "unknown source, by an address of no source" in text
+    assert "unknown source: the address ends with no source" in text
     other = text_of(web.get(f"/kits/servicenow?since={since}").text)
     assert ticket not in other
     assert "bad signature" not in other
