@@ -108,6 +108,7 @@ PICTURES: Final = (
         follow=("a[href^='/deliveries/d']",),
     ),
     Picture(name="pauses", path="/pauses"),
+    Picture(name="kit", path="/kits/jira"),
     Picture(name="mapping", path="/mappings/office-repair-when-approved"),
     Picture(
         name="playground",
