@@ -30,7 +30,7 @@ QUIET = (
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         reason = "Debian's chromium is not installed (make packages)"
-        if os.environ.get("BRIDGE_CI"):
+        if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
@@ -121,24 +121,32 @@ def look(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
-@pytest.fixture(scope="session")
-def shot() -> Callable[[Page, str], None]:
-    """Keep a picture where somebody asked for pictures."""
-
-    def do(page: Page, name: str) -> None:
-        folder = os.environ.get("BRIDGE_SCREENSHOTS")
-        if folder:
-            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-    return do
+@pytest.fixture(params=[(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")], ids=str)
+def window(request: pytest.FixtureRequest) -> tuple[int, str]:
+    """A phone and a screen, each in light and in dark: width and scheme, as `look` takes them."""
+    found: tuple[int, str] = request.param
+    return found
 
 
 @pytest.fixture(scope="session")
-def accessible() -> Callable[[Page], None]:
-    """Have axe judge a page; it must find nothing serious."""
+def readable() -> Callable[[Page, str], None]:
+    """See that everybody can read a page, and keep a picture where somebody asked for pictures.
+
+    It has one heading of the first level, is no wider than its window, and axe finds nothing serious.
+    """
     axe = Axe()
 
-    def do(page: Page) -> None:
+    def do(page: Page, name: str) -> None:
+        assert page.viewport_size is not None
+        width = page.viewport_size["width"]
+        folder = os.environ.get("BRIDGE_SCREENSHOTS")
+        if folder:
+            scheme = (
+                "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+            )
+            page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
+        assert page.get_by_role("heading", level=1).count() == 1, name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         found = axe.run(page).response["violations"]
         serious = [each for each in found if each["impact"] in {"serious", "critical"}]
         assert serious == [], [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -95,7 +94,7 @@ def sign_in(page: Page, name: str) -> None:
 
 
 def test_what_a_ticket_asks_for_is_approved_by_keyboard_alone_and_told_in_the_ticket(
-    bridge: Installation, look: Callable[..., Page], accessible: Callable[[Page], None], shot: Any
+    bridge: Installation, look: Callable[..., Page], readable: Callable[[Page, str], None]
 ) -> None:
     bridge.ticket(key="SUP-1", labels=("guarded",), summary="<script>alert(1)</script>")
     run = bridge.reaches("SUP-1", RunState.HELD).run
@@ -111,8 +110,7 @@ def test_what_a_ticket_asks_for_is_approved_by_keyboard_alone_and_told_in_the_ti
     press_to(page, "Approve or decline")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Approve or decline").wait_for()
-    accessible(page)
-    shot(page, "deployed-approve")
+    readable(page, "deployed-approve")
     press_to(page, "Approve")
     page.keyboard.press("Space")
     press_to(page, "Why")
