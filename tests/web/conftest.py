@@ -182,7 +182,12 @@ def opened(environment: Callable[..., dict[str, str]], sender: Sender) -> Callab
     """Open a web process over a new ledger, ready to take webhooks."""
 
     @contextlib.contextmanager
-    def open_web(folder: Path, database_url: str | None = None, **more: str) -> Iterator[Web]:
+    def open_web(
+        folder: Path,
+        database_url: str | None = None,
+        prepare: Callable[[Any], object] = bool,
+        **more: str,
+    ) -> Iterator[Web]:
         address = database_url or f"sqlite:///{folder}/bridge.sqlite3"
         engine = open_database(address)
         migrate(engine)
@@ -191,6 +196,7 @@ def opened(environment: Callable[..., dict[str, str]], sender: Sender) -> Callab
         # A developer's own .env must not be part of a test.
         with _logging_kept(), contextlib.chdir(folder):
             app = create_app(given)
+        prepare(app)
         web = Web(app=app, sender=sender)
         web.process.start()
         try:

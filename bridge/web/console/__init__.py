@@ -15,6 +15,7 @@ from bridge.web.console import (
     acts,
     backtest,
     callers,
+    crowding,
     deliveries,
     kits,
     login,
@@ -68,6 +69,7 @@ def _blueprint(services: Services, csrf: CSRFProtect) -> Blueprint:
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     showing.install(door)
+    crowding.install(door, threads=services.settings().web_threads)
     access.install(door, csrf, services)
     if services.signing_in is not None:
         login.install(door, services)

@@ -1,6 +1,9 @@
 """Lists and their pages in a real browser: by keyboard, on a phone, and while the ledger goes on."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +138,29 @@ def test_a_run_that_moves_is_shown_as_it_moves_and_an_open_request_stays_open(
     page.locator("h1 + p").get_by_text("answered").wait_for(timeout=9_000)
     assert page.get_by_role("row", name="engine-paris").get_by_text("accepted").is_visible()
     assert page.locator("[hx-get]").count() == 0
+
+
+def test_a_list_stays_while_the_ledger_does_not_answer_and_goes_on_afterwards(
+    opened: Callable[..., Any],
+    listening: Callable[[Any], AbstractContextManager[str]],
+    look: Callable[..., Page],
+    sender: Any,
+    tmp_path: Path,
+) -> None:
+    def rename(before: str, after: str) -> None:
+        with sqlite3.connect(tmp_path / "bridge.sqlite3", timeout=10) as other:
+            other.execute(f"ALTER TABLE {before} RENAME TO {after}")
+        other.close()
+
+    with opened(tmp_path, BRIDGE_CONSOLE="open") as web, listening(web) as address:
+        first, body = sender.created()
+        web.post(body)
+        page = look(f"{address}/runs", refusals=(503,))
+        rename("runs", "elsewhere")
+        with page.expect_response(lambda answer: answer.status == 503):
+            pass
+        assert page.get_by_role("link", name=first).is_visible()
+        rename("elsewhere", "runs")
+        second, body = sender.created()
+        web.post(body)
+        page.get_by_role("link", name=second).wait_for()

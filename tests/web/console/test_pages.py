@@ -6,7 +6,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +20,7 @@ from bridge.errors import Reason
 from bridge.ledger import people
 from bridge.ledger.people import Act
 from bridge.models import CallResult, CallState, PauseScope, Run, RunState
+from bridge.web.console.access import Role, needs
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -253,6 +256,34 @@ def test_every_view_of_the_console_names_the_role_that_it_needs(web: Any) -> Non
 def test_an_open_console_is_for_who_sits_at_this_machine(web: Any, peer: str, host: str, status: int) -> None:
     answer = web.app.test_client().get("/", headers={"Host": host}, environ_overrides={"REMOTE_ADDR": peer})
     assert answer.status_code == status
+
+
+def test_pages_take_half_of_the_threads_and_webhooks_go_on(
+    opened: Callable[..., Any], sender: Any, tmp_path: Path
+) -> None:
+    arrived, release = threading.Barrier(3, timeout=10), threading.Event()
+
+    @needs(Role.VIEWER)
+    def slow() -> str:
+        arrived.wait()
+        return str(release.wait(10))
+
+    def prepare(app: Any) -> None:
+        app.add_url_rule("/slow", "console.slow", slow)
+
+    given = {"BRIDGE_CONSOLE": "open", "BRIDGE_WEB_THREADS": "4"}
+    with opened(tmp_path, prepare=prepare, **given) as web, ThreadPoolExecutor(2) as two:
+        under_way = [two.submit(web.get, "/slow") for _ in range(2)]
+        arrived.wait()
+        crowded = web.get("/runs")
+        alive, webhook = web.get("/livez"), web.post(sender.created()[1])
+        release.set()
+        assert [each.result().text for each in under_way] == ["True", "True"]
+        assert crowded.status_code == 503
+        assert crowded.headers["Retry-After"] == "2"
+        assert "Too many pages are asked for at once." in crowded.text
+        assert [each.status_code for each in (alive, webhook)] == [200, 200]
+        assert web.get("/runs").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
