@@ -93,7 +93,8 @@ class _Pages:
     def answer(self, kind: RunAct, text: str) -> ResponseReturnValue:
         """Show what an act comes to, or do it as the form says and lead to the run."""
         run = RunId(identifier(text))
-        if request.method == "GET":
+        # HEAD comes here, too, and what is safe by its name is asked for no token.
+        if request.method != "POST":
             return self.page(kind, run, Filled())
         filled = filling.read(request.form)
         possible, refused = _looked(self._ways[kind], run)
