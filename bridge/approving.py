@@ -106,6 +106,7 @@ class Approving:
                 )
             why_not = self._why_not(run, run.plan, run.plan.approval, person, fetched)
             if why_not is not None:
+                self._ledger.write(approvals.refused, run=run_id, by=by, why=why_not)
                 raise NotPossible(f"run {run_id} cannot be approved by {by}: {why_not}")
         state = ApprovalState.APPROVED if approve else ApprovalState.DECLINED
         return self._carry_out(run, approval, state, by=by, detail=act.reason)

@@ -94,6 +94,11 @@ def not_taken(tx: Tx, *, run: RunId, why: str) -> bool:
     return True
 
 
+def refused(tx: Tx, *, run: RunId, by: str, why: str) -> None:
+    """Say in the timeline, and why in the audit, that somebody tried to approve who may not."""
+    tx.note(run=run, event=_NOT_TAKEN, by=by, evidence={"detail": why})
+
+
 def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
     """Have a ticket that changed asked at once whether its runs are approved now."""
     tx.run(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})

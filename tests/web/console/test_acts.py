@@ -445,6 +445,16 @@ def test_without_the_token_of_the_form_nothing_is_done(site: Site) -> None:
     assert site.web.ledger.read(pausing.standing) == ()
 
 
+def test_asking_for_the_head_of_a_page_does_nothing_whatever_comes_with_it(site: Site) -> None:
+    site.paused()
+    run, ada = site.queued(), site.person("ada")
+    for path in (f"/runs/{run}/cancel", "/pauses", "/pauses/resume", "/pauses/restored"):
+        form = {**ada.form(f"/runs/{run}/cancel"), "reason": WHY, "what": "everything:"}
+        ada.client.head(path, headers=ada.headers, data=form)
+    assert site.story(run).run.state is RunState.QUEUED
+    assert site.audited(run, "cancelled", "ada") == 0
+
+
 def test_what_a_ticket_says_is_inert(site: Site) -> None:
     ticket = TicketRef(source=SourceName("jira"), uid="9", key="SUP-9", url="javascript:alert(1)")
     run = site.ask(ticket=ticket, devices=("<script>alert(1)</script>",), title="<b>Repair</b>")
@@ -635,6 +645,7 @@ def test_l3_who_asked_for_it_declines_and_never_approves(asked: tuple[Site, RunI
     assert answer.status_code == 409
     assert "whoever asked for it, or is barred by the mapping, cannot approve it" in answer.text
     assert site.story(run).run.state is RunState.HELD
+    assert site.audited(run, "approval_not_taken", "asker") == 1
     assert asker.act(path, way="decline").status_code == 303
     story = site.story(run)
     assert (story.run.state, story.run.reason) == (RunState.CANCELLED, Reason.NOT_APPROVED)
