@@ -3,6 +3,9 @@
 It must not believe a name that the provider did not sign for this console and this browser.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -23,6 +26,9 @@ _SECONDS: Final = 10
 _WANTED: Final = "oidc_next"
 # How many tabs of a browser may be on their way to the provider at once.
 _BEGUN: Final = 4
+# How many threads may wait for the provider at once: one that hangs must not keep webhooks from theirs.
+_AT_PROVIDER: Final = 2
+_WAIT_SECONDS: Final = 0.5
 # What is signed with a key that others have, or not at all, is nobody's word.
 _ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -77,6 +83,7 @@ class _Provider:
         self._claim = settings.console_oidc_claim
         self._back = f"{settings.public_url}/oidc/callback"
         authorities = settings.console_oidc_ca_file
+        self._places = threading.BoundedSemaphore(_AT_PROVIDER)
         known = OAuth()
         self._client: Any = known.register(
             _NAME,
@@ -97,33 +104,46 @@ class _Provider:
     def lead_there(self) -> Response:
         """Return what leads a browser to the provider; raise SignInRefused where that does not answer."""
         _forget_all_but_newest(_BEGUN - 1)
-        try:
-            self._require_issuer()
-            answer: Response = self._client.authorize_redirect(self._back)
-        except Exception as error:  # noqa: BLE001 - whatever a library makes of an answer from outside
-            raise _not_believed(error) from None
+        with self._place():
+            try:
+                self._require_issuer()
+                answer: Response = self._client.authorize_redirect(self._back)
+            except Exception as error:  # noqa: BLE001 - whatever a library makes of an answer from outside
+                raise _not_believed(error) from None
         return answer
 
     def named(self) -> str:
         """Return whom the provider names in its answer to this browser; raise SignInRefused."""
-        try:
-            self._require_issuer()
-            told = self._client.authorize_access_token(
-                claims_options={
-                    "iss": {"essential": True, "value": self._issuer},
-                    "aud": {"essential": True, "value": self._client_id},
-                }
-            )
-            claims = told["userinfo"]
-        except Exception as error:  # noqa: BLE001 - as above
-            # Its keys may be others by now, under the same name.
-            self._client.server_metadata.pop("jwks", None)
-            raise _not_believed(error) from None
+        with self._place():
+            try:
+                self._require_issuer()
+                told = self._client.authorize_access_token(
+                    claims_options={
+                        "iss": {"essential": True, "value": self._issuer},
+                        "aud": {"essential": True, "value": self._client_id},
+                    }
+                )
+                claims = told["userinfo"]
+            except Exception as error:  # noqa: BLE001 - as above
+                # Its keys may be others by now, under the same name.
+                self._client.server_metadata.pop("jwks", None)
+                raise _not_believed(error) from None
         name = claims.get(self._claim)
         unverified = self._claim == "email" and claims.get("email_verified") is not True
         if not isinstance(name, str) or unverified:
             raise SignInRefused(Reason.NOT_BELIEVED, "The provider does not say who you are.")
         return name
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of the few places of who waits for the provider; raise SignInRefused where none is free."""
+        if not self._places.acquire(timeout=_WAIT_SECONDS):
+            text = "The provider takes long to answer others. Wait a moment, then begin again."
+            raise SignInRefused(Reason.TOO_MANY_TRIES, text)
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _require_issuer(self) -> None:
         found = self._client.load_server_metadata()

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -291,6 +293,17 @@ def test_a_provider_that_calls_itself_otherwise_or_is_away_lets_nobody_in(
         answer = Browser(web).get("/oidc/begin")
         assert answer.status_code == 403
         assert "127.0.0.1" not in answer.text
+
+
+def test_a_provider_that_hangs_keeps_only_few_threads_from_webhooks(opening: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with opening(BRIDGE_CONSOLE_OIDC_ISSUER=issuer) as web, ThreadPoolExecutor(8) as browsers:
+            answers = [browsers.submit(Browser(web).get, "/oidc/begin") for _ in range(8)]
+            done, waiting = wait(answers, timeout=5)
+            assert [answer.result().status_code for answer in done] == [429] * 6
+            silent.close()
+            assert [answer.result(30).status_code for answer in waiting] == [403] * 2
 
 
 def test_without_the_extra_the_setting_says_what_to_install(
