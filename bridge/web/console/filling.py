@@ -18,6 +18,8 @@ from bridge.models import RunState
 # What a ticket can show of it.
 LONGEST_REASON: Final = 1_000
 _NO_REASON: Final = "-"
+# More than a ledger holds.
+_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,13 @@ def number_problem(number: str, count: int) -> dict[str, str]:
     return {"number": f"It comes to {count}: look at the devices once more, then type that number."}
 
 
+def count_of(text: str) -> int:
+    """Return a count that a form of ours carries; raise BadRequest for anything else."""
+    if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS):
+        raise BadRequest
+    return int(text)
+
+
 def written(seen: Sight) -> str:
     """Return what was seen as a form carries it."""
     return f"{seen.state} {seen.reason or _NO_REASON} {seen.attempt}"
@@ -86,7 +95,7 @@ def _sight(text: str) -> Sight:
         return Sight(
             state=RunState(state),
             reason=None if reason == _NO_REASON else Reason(reason),
-            attempt=int(attempt),
+            attempt=count_of(attempt),
         )
     except ValueError:
         raise BadRequest from None

@@ -136,7 +136,7 @@ class _Provider:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Hold one of the few places of who waits for the provider; raise SignInRefused where none is free."""
+        """Hold one of the few places at the provider; raise SignInRefused where none is free."""
         if not self._places.acquire(timeout=_WAIT_SECONDS):
             text = "The provider takes long to answer others. Wait a moment, then begin again."
             raise SignInRefused(Reason.TOO_MANY_TRIES, text)

@@ -11,7 +11,6 @@ from typing import Final
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import BadRequest
 
 from bridge import scopes
 from bridge.errors import NotPossible
@@ -124,13 +123,12 @@ class _Pages:
     def release(self, given: Mapping[str, str]) -> ResponseReturnValue:
         """Let go on what a restore holds."""
         filled, problems = _letting_go(given)
-        if not filled.seen.isdecimal():
-            raise BadRequest
+        seen = filling.count_of(filled.seen)
         if problems:
             return self.after_restore(filled, problems=problems)
         act = Act(author=visitor().name, reason=filled.reason)
         try:
-            count = self._services.operations.release_restored(act=act, seen=int(filled.seen))
+            count = self._services.operations.release_restored(act=act, seen=seen)
         except NotPossible as error:
             return self.after_restore(filled, why_not=str(error))
         return _done(f"Runs queued: {count}.")
@@ -231,10 +229,9 @@ def _behind_restore(tx: Tx) -> tuple[Chosen, int]:
 
 def _letting_go(given: Mapping[str, str]) -> tuple[_LettingGo, dict[str, str]]:
     filled = _LettingGo(**{one.name: given.get(one.name, "").strip() for one in fields(_LettingGo)})
-    if not filled.counted.isdecimal():
-        raise BadRequest
+    counted = filling.count_of(filled.counted)
     # There is nothing to confirm where nothing is held.
-    number = filling.number_problem(filled.number, int(filled.counted)) if int(filled.counted) else {}
+    number = filling.number_problem(filled.number, counted) if counted else {}
     return filled, filling.reason_problem(filled.reason) | number
 
 

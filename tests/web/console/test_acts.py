@@ -678,6 +678,19 @@ def test_s9_only_the_plan_that_was_seen_is_approved(asked: tuple[Site, RunId]) -
     assert site.story(run).run.state is RunState.HELD
 
 
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5_000, "-1", "٣", "²", "1_0"])
+def test_a_number_that_no_form_of_ours_carries_is_refused(site: Site, number: str) -> None:
+    run, restored, ada = site.unknown(), site.restored(), site.person("ada")
+    path = f"/runs/{run}/resolve"
+    state = " ".join(ada.form(path)["seen"].split(" ")[:2])
+    given = {"seen": f"{state} {number}", "way": "send-again", "number": "1"}
+    assert ada.act(path, **given).status_code == 400
+    assert ada.act("/pauses/restored", seen=number, number="1").status_code == 400
+    assert ada.act("/pauses/restored", counted=number, number="1").status_code == 400
+    assert site.story(run).run.state is RunState.UNKNOWN
+    assert site.story(restored).run.state is RunState.HELD
+
+
 # ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
