@@ -12,7 +12,7 @@ INSTALL := $(PYTHON) -m pip --disable-pip-version-check --no-input install
 # What is formatted and linted.
 CODE := bridge tests docs app.py gunicorn.conf.py $(wildcard bench)
 # A check that hangs ends here; macOS has no such command and goes without.
-BOUND := $(if $(shell command -v timeout),timeout --foreground 45m,)
+BOUND := $(if $(shell command -v timeout),timeout --foreground 75m,)
 # uv, as a tool in an environment of its own, chooses versions for every platform at once.
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --upgrade
