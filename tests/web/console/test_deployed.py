@@ -42,6 +42,9 @@ people:
   vera.example:
     roles: [viewer]
     password: HASH
+  root.example:
+    roles: [administrator]
+    password: HASH
 """
 
 
@@ -123,3 +126,72 @@ def test_what_a_ticket_asks_for_is_approved_by_keyboard_alone_and_told_in_the_ti
     bridge.told("SUP-1", "answered")
     assert len(bridge.nexthink.calls()["calls"]) == 1
     expect(page.get_by_text("by ben.example").first).to_be_visible()
+
+
+def test_every_page_of_a_bridge_that_works_can_be_read_by_everybody(
+    bridge: Installation, look: Callable[..., Page], readable: Callable[[Page, str], None]
+) -> None:
+    bridge.ticket(key="SUP-2", devices=("WS-LAB-00002",), summary="<img src=x onerror=alert(1)>")
+    run = bridge.reaches("SUP-2", RunState.ANSWERED).run
+    page = look(f"http://127.0.0.1:{bridge.port}/")
+    sign_in(page, "root.example")
+    for path in (
+        "/",
+        "/runs",
+        f"/runs/{run.id}",
+        f"/runs/{run.id}/replay",
+        "/deliveries",
+        f"/deliveries/{run.delivery}",
+        "/tickets/SUP-2",
+        "/pauses",
+        "/mappings",
+        "/mappings/guarded",
+        "/actions",
+        f"/playground?delivery={run.delivery}",
+        "/backtest",
+        "/kits",
+        "/kits/jira",
+    ):
+        answer = page.goto(f"http://127.0.0.1:{bridge.port}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+        readable(page, f"deployed{path.partition('?')[0].replace('/', '-')}")
+
+
+def test_what_is_paused_in_the_browser_is_not_sent_until_it_is_resumed_there(
+    bridge: Installation, look: Callable[..., Page]
+) -> None:
+    here = f"http://127.0.0.1:{bridge.port}"
+    page = look(here)
+    sign_in(page, "root.example")
+    page.goto(f"{here}/pauses")
+    page.get_by_label("What", exact=True).select_option("mapping:repair-jira")
+    page.get_by_label("Why").fill("the script is wrong")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("status").wait_for()
+    calls = len(bridge.nexthink.calls()["calls"])
+    bridge.ticket(key="SUP-3", devices=("WS-LAB-00003",))
+    bridge.reaches("SUP-3", RunState.HELD)
+    assert len(bridge.nexthink.calls()["calls"]) == calls
+    page.goto(f"{here}/pauses")
+    page.get_by_role("link", name="Resume mapping repair-jira").click()
+    page.get_by_label("Why").fill("it is right again")
+    page.get_by_label("Type the number").fill("1")
+    page.locator("button.do").click()
+    bridge.reaches("SUP-3", RunState.ANSWERED)
+    assert len(bridge.nexthink.calls()["calls"]) == calls + 1
+
+
+def test_who_may_only_look_is_offered_nothing_and_refused(
+    bridge: Installation, look: Callable[..., Page]
+) -> None:
+    bridge.ticket(key="SUP-4", labels=("guarded",), devices=("WS-LAB-00004",))
+    run = bridge.reaches("SUP-4", RunState.HELD).run
+    page = look(f"http://127.0.0.1:{bridge.port}/", refusals=(403,))
+    sign_in(page, "vera.example")
+    page.goto(f"http://127.0.0.1:{bridge.port}/runs/{run.id}")
+    page.get_by_role("heading", name="Timeline").wait_for()
+    assert page.get_by_role("link", name="Approve or decline").count() == 0
+    for act in ("approve", "cancel", "release"):
+        page.goto(f"http://127.0.0.1:{bridge.port}/runs/{run.id}/{act}")
+        page.get_by_role("heading", name="Not yours to do").wait_for()
