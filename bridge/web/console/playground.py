@@ -12,10 +12,10 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from bridge.errors import NotPossible
-from bridge.ledger import queries
+from bridge.ledger import payloads
 from bridge.mapping.language import MappingTexts
 from bridge.models import DeliveryId, SourceName
-from bridge.web.console.access import Role, needs
+from bridge.web.console.access import Role, needs, visitor
 from bridge.web.console.showing import identifier, shown
 from bridge.web.services import Services
 from bridge.workshop import Base, Edited, Workshop, with_edited
@@ -118,7 +118,9 @@ def install(door: Blueprint, services: Services) -> None:
 
 
 def _with_delivery(services: Services, wanted: Draft, delivery: str) -> Draft:
-    found = services.ledger.read(queries.whole_delivery, delivery=DeliveryId(identifier(delivery)))
+    found = services.ledger.write(
+        payloads.open_to, person=visitor().name, delivery=DeliveryId(identifier(delivery))
+    )
     payload = json.dumps(found.payload, indent=2, ensure_ascii=False)
     if len(payload) > LENGTH:
         raise NotPossible(
