@@ -163,7 +163,7 @@ def test_a_source_that_is_not_configured_is_not_found(web: Any, sender: Any, nam
 SAME = ("//webhooks/jira", "//", "//health")
 WRONG = (
     *("/webhooks//jira", "/webhooks/jira/", "//evil.example/webhooks/jira", "/health/", "/runs//x"),
-    *("/runs", "/runs/x/", "/static", "/static//console.css", "/deliveries/x//"),
+    *("/nothing", "/runs/x/", "/static", "/static//console.css", "/deliveries/x//"),
 )
 
 
