@@ -35,10 +35,9 @@ def answer_late(
     """Record a late answer; return False where the call had one.
 
     One that says that the call was taken gives up the further attempts of its part, in the same transaction,
-    before anybody can send them. A run that is unknown, that waits with nothing left to send, or of which a
-    person said that it did not run though it did, ends as `state` and is told. One that provably was not
-    sent is queued again, if it was called unknown. A replay of which nothing was sent yet is cancelled by an
-    answer, and `tell_replay` says so in the ticket.
+    before anybody can send them. A run that is unknown, or that waits with nothing left to send, ends as
+    `state` and is told. One that provably was not sent is queued again, if it was called unknown. A replay
+    of which nothing was sent yet is cancelled by an answer, and `tell_replay` says so in the ticket.
     """
     now = tx.connection.execute(tx.locking(select(runs.c.state).where(runs.c.id == run.id))).scalar_one()
     if not record(tx, run=run, call=call, result=result):
@@ -53,9 +52,7 @@ def answer_late(
         if not any(_is_further(each, call) for each in standing):
             add_attempt(tx, call=call)
         _move(tx, run, RunState.QUEUED, None)
-    # A person had said that it did not run; the answer knows better.
-    disproved = now == RunState.REFUSED and result.state is CallState.ANSWERED
-    ends = now == RunState.UNKNOWN or (now in _WAITING and not planned) or disproved
+    ends = now == RunState.UNKNOWN or (now in _WAITING and not planned)
     if result.state in _TOLD and state in ENDED and ends:
         _move(tx, run, state, comment)
     return True

@@ -280,25 +280,6 @@ def test_s8_a_late_answer_gives_up_the_attempt_that_was_to_be_sent_again(
     assert claim("s2") == ()
 
 
-@pytest.mark.parametrize(
-    ("result", "state"),
-    [
-        (OK, RunState.ANSWERED),
-        (CallResult(state=CallState.REFUSED, reason=Reason.RATE_LIMITED, status=429), RunState.REFUSED),
-        (LOST, RunState.REFUSED),
-    ],
-)
-def test_s8_a_late_answer_corrects_who_said_that_it_did_not_run(
-    ledger, bereaved, make_comment, result, state
-):
-    ledger.write(people.resolve, run=RunId("r1"), attempt=1, state=RunState.REFUSED, act=ACT, comment=None)
-    answer_late(ledger, bereaved, result, make_comment, state=state)
-    told = story(ledger)
-    assert told.run.state is state
-    occasions = [comment.owed.occasion for comment in told.comments]
-    assert occasions == [Occasion.UNKNOWN, *([Occasion.LATE] if state is RunState.ANSWERED else [])]
-
-
 def test_s8_a_late_answer_reaches_a_run_that_is_claimed_already(
     ledger, bereaved, make_comment, claim, open_session, clock
 ):
