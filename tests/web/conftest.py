@@ -352,7 +352,8 @@ def serving(environment: Callable[..., dict[str, str]]) -> Callable[..., Abstrac
             )
         running = Served(port, server.pid, Ledger(engine, clock=utc_now), log)
         try:
-            # Any process takes a probe; what one takes in that is not ready waits for a worker.
+            # What a process takes in before it has the mappings is left to a worker, and here is none.
+            running.soon(lambda: log.read_text().count('"mappings.accepted"') == workers)
             running.soon(lambda: all(running.ask("GET", "/readyz")[0] == 200 for _ in range(6 * workers)))
             yield running
             server.send_signal(signal.SIGTERM)
