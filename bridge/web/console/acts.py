@@ -5,6 +5,7 @@ It must not decide what fits a run: `foreseeing` says so before, and whoever car
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -29,6 +30,16 @@ from bridge.web.console.showing import identifier, shown
 from bridge.web.console.ways import TITLES, Way, ways_of
 from bridge.web.services import Services
 
+# The acts on a run, each a page, and who may do it.
+NEEDED: Final = {
+    RunAct.APPROVE: Role.APPROVER,
+    RunAct.RELEASE: Role.OPERATOR,
+    RunAct.RESOLVE: Role.OPERATOR,
+    RunAct.SEND_AGAIN: Role.OPERATOR,
+    RunAct.CANCEL: Role.OPERATOR,
+    RunAct.REPLAY: Role.OPERATOR,
+}
+
 _LOOK_AND_DO: Final = ("GET", "POST")
 _MOVED: Final = "run {run} was moved by somebody else meanwhile (look again, then decide)"
 # Stands in the comment that is shown before, where what is typed will stand.
@@ -48,36 +59,13 @@ def install(door: Blueprint, services: Services) -> None:
     """Add the pages of the acts on a run, and what lets other pages offer them."""
     pages = _Pages(services)
 
-    @door.route("/runs/<run>/approve", methods=_LOOK_AND_DO)
-    @needs(Role.APPROVER)
-    def approve(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.APPROVE, run)
-
-    @door.route("/runs/<run>/release", methods=_LOOK_AND_DO)
-    @needs(Role.OPERATOR)
-    def release(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.RELEASE, run)
-
-    @door.route("/runs/<run>/resolve", methods=_LOOK_AND_DO)
-    @needs(Role.OPERATOR)
-    def resolve(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.RESOLVE, run)
-
-    @door.route("/runs/<run>/send-again", methods=_LOOK_AND_DO)
-    @needs(Role.OPERATOR)
-    def send_again(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.SEND_AGAIN, run)
-
-    @door.route("/runs/<run>/cancel", methods=_LOOK_AND_DO)
-    @needs(Role.OPERATOR)
-    def cancel(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.CANCEL, run)
-
-    @door.route("/runs/<run>/replay", methods=_LOOK_AND_DO)
-    @needs(Role.OPERATOR)
-    def replay(run: str) -> ResponseReturnValue:
-        return pages.answer(RunAct.REPLAY, run)
-
+    for kind, role in NEEDED.items():
+        door.add_url_rule(
+            f"/runs/<run>/{kind}",
+            endpoint=_endpoint(kind),
+            view_func=needs(role)(partial(pages.answer, kind)),
+            methods=_LOOK_AND_DO,
+        )
     door.add_app_template_filter(filling.written, "as_seen")
     door.add_app_template_global(_engines_named, "engines_named")
     door.add_app_template_global(pages.offered, "acts_offered")
@@ -90,29 +78,29 @@ class _Pages:
         self._services = services
         self._ways = ways_of(services.operations)
 
-    def answer(self, kind: RunAct, text: str) -> ResponseReturnValue:
+    def answer(self, kind: RunAct, run: str) -> ResponseReturnValue:
         """Show what an act comes to, or do it as the form says and lead to the run."""
-        run = RunId(identifier(text))
+        wanted = RunId(identifier(run))
         # HEAD comes here, too, and what is safe by its name is asked for no token.
         if request.method != "POST":
-            return self.page(kind, run, Filled())
+            return self.page(kind, wanted, Filled())
         filled = filling.read(request.form)
-        possible, refused = _looked(self._ways[kind], run)
+        possible, refused = _looked(self._ways[kind], wanted)
         chosen = next((one for one in possible if one.way.value == filled.way), None)
         if chosen is None and filled.way in refused:
-            return self.page(kind, run, filled, why_not=refused[filled.way])
+            return self.page(kind, wanted, filled, why_not=refused[filled.way])
         problems = filling.problems(filled, chosen.foreseen if chosen else None)
         if problems or chosen is None:
-            return self.page(kind, run, filled, problems=problems)
+            return self.page(kind, wanted, filled, problems=problems)
         act = Act(author=visitor().name, reason=filled.reason, seen=filled.seen)
         try:
-            said = chosen.way.do(run, act, filled)
+            said = chosen.way.do(wanted, act, filled)
         except NotPossible as error:
-            return self.page(kind, run, filled, why_not=str(error))
+            return self.page(kind, wanted, filled, why_not=str(error))
         except LostOwnership:
-            return self.page(kind, run, filled, why_not=_MOVED.format(run=run))
+            return self.page(kind, wanted, filled, why_not=_MOVED.format(run=wanted))
         flash(said)
-        return redirect(url_for("console.run", run=run), HTTPStatus.SEE_OTHER)
+        return redirect(url_for("console.run", run=wanted), HTTPStatus.SEE_OTHER)
 
     def page(
         self,
@@ -151,9 +139,9 @@ class _Pages:
         fitting = offering.of(story, now=self._services.clock())
         run, may = story.run.id, visitor().may
         found = [
-            (url_for(f"console.{act.replace('-', '_')}", run=run), TITLES[act])
+            (url_for(f"console.{_endpoint(act)}", run=run), TITLES[act])
             for act in fitting.acts
-            if may(Role.APPROVER if act is RunAct.APPROVE else Role.OPERATOR)
+            if may(NEEDED[act])
         ]
         if not may(Role.OPERATOR):
             return found
@@ -164,6 +152,10 @@ class _Pages:
         if fitting.restored:
             found.append((url_for("console.restored"), "Let go on what the restore held"))
         return found
+
+
+def _endpoint(kind: RunAct) -> str:
+    return kind.replace("-", "_")
 
 
 def _looked(ways: Iterable[Way], run: RunId) -> tuple[list[_Possible], dict[str, str]]:
