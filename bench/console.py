@@ -22,7 +22,7 @@ from bench.beds import bed
 from bench.contenders import Name, Postgresql
 from bench.load import Devices
 from bridge import logs
-from bridge.ledger import queries
+from bridge.ledger import listing
 from bridge.serving import create_app
 
 TURNS = 11
@@ -91,10 +91,11 @@ def _pages(name: Name, server: Postgresql, options: Options) -> list[str]:
         with bed(database) as one:
             one.receive()
             one.bridge.ledger.write(past.make_past, count=options.runs, over=OVER)
+            past.tidy(one.bridge.ledger.engine)
         took = time.monotonic() - began
         lines = [f"{name}: {options.runs:,} runs within {OVER.days} days, made in {took:.0f} s; milliseconds"]
         with _web(Path(folder), database) as (client, ledger):
-            (run,) = ledger.read(queries.list_runs, limit=1)
+            (run,) = ledger.read(listing.page_of_runs, limit=1).runs
             own = (f"/tickets/{run.ticket.key}", f"/runs/{run.id}", f"/deliveries/{run.delivery}")
             for path in (*PAGES, *own):
                 times, used = zip(*(_get(client, path) for _ in range(TURNS)), strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, text
+from sqlalchemy import Connection, Engine, Table, bindparam, text
 
 from bridge.ledger import Tx
 from bridge.ledger.tables import UtcDateTime, deliveries, history, runs
@@ -63,6 +63,13 @@ def make_past(tx: Tx, *, count: int, over: timedelta) -> None:
     )
     of_run = {"run": "run || '-' || n"}
     copy(tx.connection, history, "run", copied.id, spread, of_run | {"at": at})
+
+
+def tidy(engine: Engine) -> None:
+    """Do what PostgreSQL has done by itself to rows that came one by one in such a time."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

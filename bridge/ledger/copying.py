@@ -50,7 +50,7 @@ def copy_rows(source: Tx, target: Tx) -> Iterator[Content]:
             for portion in portions:
                 _insert(target, table, portion)
                 count, total = count + len(portion), total + _sum(portion)
-        _number_on(target, table)
+        _settle(target, table)
         yield Content(table=table.name, rows=count, digest=total % _MODULUS)
 
 
@@ -84,10 +84,14 @@ def _sum(rows: Iterable[Row[Any]]) -> int:
     return sum(int.from_bytes(hashlib.sha256(repr(tuple(row)).encode()).digest()) for row in rows)
 
 
-def _number_on(tx: Tx, table: Table) -> None:
-    """Let PostgreSQL number the next row behind those that came with their numbers; SQLite does anyway."""
+def _settle(tx: Tx, table: Table) -> None:
+    """Let PostgreSQL plan for the rows that came, and number the next one behind them; SQLite does anyway."""
+    if tx.connection.dialect.name == "sqlite":
+        return
+    # Until it has counted by itself, a million rows are as few as none to its planner.
+    tx.connection.execute(text(f"ANALYZE {table.name}"))
     numbered = table.autoincrement_column
-    if tx.connection.dialect.name == "sqlite" or numbered is None:
+    if numbered is None:
         return
     newest = tx.connection.execute(select(func.max(numbered))).scalar()
     if newest is not None:
