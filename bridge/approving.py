@@ -15,7 +15,7 @@ import structlog
 from bridge.comments import waiting
 from bridge.errors import NotPossible, Reason
 from bridge.fetching import Fetching
-from bridge.ledger import Ledger, Tx, approvals, people, working
+from bridge.ledger import Ledger, Tx, approvals, working
 from bridge.ledger.people import Act
 from bridge.models import (
     Approval,
@@ -270,7 +270,7 @@ def _asked_for(tx: Tx, *, run: RunId) -> tuple[datetime, Approval | None]:
 
 def waiting_for(tx: Tx, *, run: RunId) -> tuple[Run, Approval]:
     """Return a run and the approval that it waits for; raise NotPossible where it waits for none."""
-    found, approval = people.find_run(tx, run=run), approvals.approval_of(tx, run=run)
+    found, approval = working.find_run(tx, run=run), approvals.approval_of(tx, run=run)
     waits = found.state is RunState.HELD and found.reason is Reason.AWAITING_APPROVAL
     if not waits or approval is None or found.plan is None:
         raise NotPossible(f"run {run} does not wait for approval (see `bridge runs show {run}`)")

@@ -121,6 +121,10 @@ class NotPossible(BridgeError):
     """A person asked for what the state does not allow; the message names the state and the way out."""
 
 
+class Unreadable(NotPossible):
+    """What a person asked for was written by another version of the bridge, and this one cannot read it."""
+
+
 class SignInRefused(BridgeError):
     """Somebody could not sign in; the message is what they are told, and tells nothing of others."""
 

@@ -265,7 +265,7 @@ def _newest_in(calls: tuple[Call, ...], states: frozenset[CallState]) -> tuple[P
 
 
 def _seen(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int]:
-    return people.find_run(tx, run=run), working.calls_of(tx, run=run), people.attempts_made(tx, run=run)
+    return working.find_run(tx, run=run), working.calls_of(tx, run=run), people.attempts_made(tx, run=run)
 
 
 def _ruled(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int, Ruling, tuple[Pause, ...]]:

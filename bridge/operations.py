@@ -13,7 +13,7 @@ from bridge.approving import Approving
 from bridge.connections import Connections
 from bridge.errors import NotPossible, Reason
 from bridge.foreseeing import Foreseeing, Foreseen
-from bridge.ledger import Ledger, again, pausing, people, replaying, sessions
+from bridge.ledger import Ledger, again, pausing, people, replaying, sessions, working
 from bridge.ledger.people import Act
 from bridge.mapping.language import MappingSet
 from bridge.models import Identity, OwedComment, Part, Pause, PauseScope, RunId, RunState
@@ -169,7 +169,7 @@ class Operations:
         that they saw (S9). Raises NotPossible where they are nobody in the run's source, or may not decide
         (L3).
         """
-        run = self._ledger.read(people.find_run, run=run_id)
+        run = self._ledger.read(working.find_run, run=run_id)
         return self._approving.decide(
             run_id,
             person=person_in(run.ticket.source, identities),

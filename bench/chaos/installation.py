@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from bench.chaos.databases import tables_locked
 from bench.chaos.house import FLAVOURS, ROOT, environment, furnish
-from bridge.ledger import Ledger, queries
+from bridge.ledger import Ledger, listing, queries
 from bridge.ledger.connecting import open_database
 from bridge.ledger.migrating import migrate
 from bridge.models import CommentState, RunState
@@ -182,7 +182,7 @@ class Installation:
 
     def stories(self, key: str) -> tuple[queries.RunStory, ...]:
         """Return every run of a ticket with its story."""
-        runs = self.ledger.read(queries.list_runs, limit=20, ticket=key)
+        runs = self.ledger.read(listing.page_of_runs, limit=20, wanted=listing.WantedRuns(ticket=key)).runs
         return tuple(self.ledger.read(queries.run_story, run=run.id) for run in runs)
 
     def story(self, key: str) -> queries.RunStory:

@@ -12,7 +12,7 @@ from typing import Any
 from bench.chaos.house import DEADLINE_SECONDS
 from bench.chaos.installation import Installation
 from bench.chaos.tickets import device_uid_of
-from bridge.ledger import queries
+from bridge.ledger import listing, queries
 from bridge.ledger.tables import METADATA
 from bridge.models import Call, CommentState, DeliveryState, RunState
 from bridge.sandbox import credentials as known
@@ -85,7 +85,7 @@ class Finding:
 
 def stories(bridge: Installation) -> list[queries.RunStory]:
     """Return every run with its story."""
-    runs = bridge.ledger.read(queries.list_runs, limit=MOST_RUNS)
+    runs = bridge.ledger.read(listing.page_of_runs, limit=MOST_RUNS).runs
     return [bridge.ledger.read(queries.run_story, run=run.id) for run in runs]
 
 
@@ -192,7 +192,7 @@ def _deliveries(bridge: Installation, every: list[queries.RunStory], accepted: s
     keys = Counter(story.run.ticket.key for story in every)
     yield from (f"{key} got its 200 and has no run" for key in sorted(accepted - set(keys)))
     yield from (f"{key} has {number} runs" for key, number in keys.items() if number > 1)
-    lines = bridge.ledger.read(queries.list_deliveries, limit=MOST_RUNS)
+    lines = bridge.ledger.read(listing.page_of_deliveries, limit=MOST_RUNS).deliveries
     for line in lines:
         if line.state is not DeliveryState.EVALUATED:
             yield f"the delivery {line.id} is {line.state}"

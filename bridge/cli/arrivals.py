@@ -15,7 +15,8 @@ from bridge.cli.options import json_option, limit_option
 from bridge.cli.redacting import Redacted
 from bridge.cli.showing import as_json, line, moment, note, table
 from bridge.errors import NotPossible
-from bridge.ledger import queries
+from bridge.ledger import listing, queries
+from bridge.ledger.listing import WantedDeliveries, WantedRuns
 from bridge.ledger.queries import DeliveryLine, Total
 from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
@@ -30,7 +31,9 @@ from bridge.why import of_ticket
 def deliveries(ticket: str | None, limit: int, for_programs: bool) -> None:
     """List the webhooks that were accepted, and what came of each."""
     with ledger_to_read() as ledger:
-        found = ledger.read(queries.list_deliveries, limit=limit, ticket=ticket)
+        found = ledger.read(
+            listing.page_of_deliveries, limit=limit, wanted=WantedDeliveries(ticket=ticket)
+        ).deliveries
     if for_programs:
         as_json(found)
         return
@@ -60,8 +63,10 @@ def why(ticket: str, limit: int, for_programs: bool) -> None:
     Every mapping is shown as it decided then, with the values that it saw, near misses first.
     """
     with ledger_to_read() as ledger:
-        arrived = ledger.read(queries.list_deliveries, limit=limit, ticket=ticket)
-        made = ledger.read(queries.list_runs, limit=limit, ticket=ticket)
+        arrived = ledger.read(
+            listing.page_of_deliveries, limit=limit, wanted=WantedDeliveries(ticket=ticket)
+        ).deliveries
+        made = ledger.read(listing.page_of_runs, limit=limit, wanted=WantedRuns(ticket=ticket)).runs
         refused = () if arrived else ledger.read(queries.refused)
     if for_programs:
         as_json({"ticket": ticket, "deliveries": arrived, "runs": made})

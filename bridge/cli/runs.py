@@ -8,8 +8,9 @@ import click
 from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option
-from bridge.cli.showing import as_json, instant, line, moment, table
-from bridge.ledger import queries
+from bridge.cli.showing import as_json, instant, line, moment, note, table
+from bridge.ledger import listing, queries
+from bridge.ledger.listing import WantedRuns
 from bridge.models import Plan, Run, RunId, RunState
 from bridge.recounting import recount
 from bridge.ticketing.keys import as_written
@@ -31,7 +32,8 @@ class _ListByDefault(click.Group):
 def runs() -> None:
     """List runs (the default) or show one: `bridge runs RUN`.
 
-    The list takes --ticket, --state, --mapping, --limit and --json; `bridge runs list --help` explains them.
+    The list takes --ticket, --state, --mapping, --device, --limit and --json; `bridge runs list --help`
+    explains them.
     """
 
 
@@ -41,20 +43,26 @@ def runs() -> None:
     "--state", type=click.Choice([state.value for state in RunState]), help="Only those in this state."
 )
 @click.option("--mapping", metavar="ID", help="Only those of this mapping.")
+@click.option("--device", metavar="NAME", help="Only those about this device, by its whole name or its UID.")
 @limit_option
 @json_option
 def list_runs(
-    ticket: str | None, state: str | None, mapping: str | None, limit: int, for_programs: bool
+    ticket: str | None,
+    state: str | None,
+    mapping: str | None,
+    device: str | None,
+    limit: int,
+    for_programs: bool,
 ) -> None:
     """List runs, the newest first."""
+    wanted = WantedRuns(
+        ticket=ticket, state=RunState(state) if state else None, mapping=mapping, device=device
+    )
     with ledger_to_read() as ledger:
-        found = ledger.read(
-            queries.list_runs,
-            limit=limit,
-            ticket=ticket,
-            state=RunState(state) if state else None,
-            mapping=mapping,
-        )
+        read = ledger.read(listing.newest_runs, limit=limit, wanted=wanted)
+    if read.unreadable:
+        note(f"not shown, because this version cannot read them: {', '.join(read.unreadable)}")
+    found = read.runs
     if for_programs:
         as_json(found)
         return

@@ -8,7 +8,7 @@ from bridge.ledger import Tx, people
 from bridge.ledger.attempts import add_parts
 from bridge.ledger.outbox import owe
 from bridge.ledger.people import Act
-from bridge.ledger.working import calls_of
+from bridge.ledger.working import calls_of, find_run
 from bridge.models import OwedComment, Part, Plan, RunId, RunState
 from bridge.sending_again import parts_to_send_again
 
@@ -29,7 +29,7 @@ def send_again(
     the person looked. Raises NotPossible where there was
     another since then, where the run is in another state, or where the Engines that missed it are others.
     """
-    seen = people.find_run(tx, run=run)
+    seen = find_run(tx, run=run)
     people.move(tx, seen, (RunState.ANSWERED,), RunState.QUEUED, act)
     # Counted behind the move, which holds the run's row: an attempt that came in between is seen.
     made = people.attempts_made(tx, run=run)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from bridge.errors import Reason
 from bridge.ledger import Tx, pausing
-from bridge.ledger.codec import run_of
+from bridge.ledger.codec import runs_of
 from bridge.ledger.tables import is_in, runs
 from bridge.ledger.working import calls_of
 from bridge.models import Pause, PauseScope, Run, RunId, RunState
@@ -90,7 +90,7 @@ def _chosen(
 ) -> Chosen:
     query = able.order_by(runs.c.created_at, runs.c.id).limit(most + 1)
     rows = tx.connection.execute(query).mappings().all()
-    found = [run_of(row) for row in rows[:most]]
+    found = runs_of(rows[:most]).runs
     seen, devices = [], set[str]()
     for run in found:
         calls = calls_of(tx, run=run.id)

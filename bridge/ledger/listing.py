@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, exists,
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
-from bridge.ledger.codec import runs_of
+from bridge.ledger.codec import ReadRuns, runs_of
 from bridge.ledger.queries import DELIVERY_LINE, DeliveryLine, delivery_line
 from bridge.ledger.tables import IS_PENDING, OVER, UNENDED, calls, deliveries, device_uses, is_in, runs
 from bridge.models import DeliveryState, Run, RunId, RunState
@@ -97,7 +97,13 @@ class DeliveriesPage:
     looked_to: datetime | None
 
 
-def page_of_runs(tx: Tx, *, wanted: WantedRuns, limit: int, behind: Place | None = None) -> RunsPage:
+_ALL_RUNS: Final = WantedRuns()
+_ALL_DELIVERIES: Final = WantedDeliveries()
+
+
+def page_of_runs(
+    tx: Tx, *, limit: int, wanted: WantedRuns = _ALL_RUNS, behind: Place | None = None
+) -> RunsPage:
     """Return the newest runs that fit, from behind a place on."""
     few = []
     # Of two indexes only the one of the ticket leads to few.
@@ -134,8 +140,20 @@ def page_of_runs(tx: Tx, *, wanted: WantedRuns, limit: int, behind: Place | None
     )
 
 
+def newest_runs(tx: Tx, *, limit: int, wanted: WantedRuns) -> ReadRuns:
+    """Return the newest runs that fit, however far back they are: for who can wait for that."""
+    found, behind = ReadRuns(runs=(), unreadable=()), None
+    while (missing := limit - len(found.runs) - len(found.unreadable)) > 0:
+        page = page_of_runs(tx, limit=missing, wanted=wanted, behind=behind)
+        found = ReadRuns(runs=found.runs + page.runs, unreadable=found.unreadable + page.unreadable)
+        behind = page.further
+        if behind is None:
+            break
+    return found
+
+
 def page_of_deliveries(
-    tx: Tx, *, wanted: WantedDeliveries, limit: int, behind: Place | None = None
+    tx: Tx, *, limit: int, wanted: WantedDeliveries = _ALL_DELIVERIES, behind: Place | None = None
 ) -> DeliveriesPage:
     """Return the newest deliveries that fit, from behind a place on."""
     few: list[ColumnElement[bool]] = []

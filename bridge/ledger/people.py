@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, func, select, update
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, pausing
 from bridge.ledger.attempts import add_attempt, drop_planned, limit_again, may_begin
-from bridge.ledger.codec import run_of
+from bridge.ledger.codec import runs_of
 from bridge.ledger.outbox import owe
 from bridge.ledger.tables import calls, runs
 from bridge.ledger.waking import ring
-from bridge.ledger.working import ENDED, calls_of
+from bridge.ledger.working import ENDED, calls_of, find_run
 from bridge.models import CallState, OwedComment, Pause, PauseScope, Run, RunId, RunState
 
 RESOLVABLE: Final = (RunState.UNKNOWN,)
@@ -43,14 +43,6 @@ class Act:
     author: str
     reason: str
     seen: Sight | None = None
-
-
-def find_run(tx: Tx, *, run: RunId) -> Run:
-    """Return a run; raise NotPossible where there is none."""
-    row = tx.connection.execute(select(runs).where(runs.c.id == run)).mappings().first()
-    if row is None:
-        raise NotPossible(f"there is no run {run} (see `bridge runs`)")
-    return run_of(row)
 
 
 def resolve(
@@ -181,8 +173,9 @@ def release_restored(tx: Tx, *, act: Act, seen: int | None = None) -> int:
 
 
 def _release_all(tx: Tx, act: Act, condition: ColumnElement[bool]) -> int:
+    # What another version wrote stays held: a person who knows of it has that version let it go.
     held = tx.connection.execute(select(runs).where(runs.c.state == RunState.HELD, condition)).mappings()
-    found = [run_of(row) for row in held]
+    found = runs_of(held).runs
     for run in found:
         move(tx, run, RELEASABLE, RunState.QUEUED, act)
     return len(found)

@@ -14,7 +14,7 @@ from bridge.errors import NotPossible
 from bridge.ledger import Tx, approvals, auditing, counting, pausing, sending, watches
 from bridge.ledger.auditing import Unsealed
 from bridge.ledger.choosing import Held, held_by_reason
-from bridge.ledger.codec import comment_of, delivery_of, run_of
+from bridge.ledger.codec import comment_of, delivery_of
 from bridge.ledger.pseudonyms import SALT_FACT
 from bridge.ledger.retention import EMPTIED
 from bridge.ledger.tables import (
@@ -22,13 +22,12 @@ from bridge.ledger.tables import (
     deliveries,
     facts,
     refused_webhooks,
-    runs,
     sessions,
     totals,
 )
 from bridge.ledger.timeline import HistoryLine, timeline
 from bridge.ledger.watches import SourceLine
-from bridge.ledger.working import ENDED, calls_of
+from bridge.ledger.working import ENDED, calls_of, find_run
 from bridge.models import (
     Approval,
     Call,
@@ -193,28 +192,9 @@ class RunStory:
         return mine or [each for each in findings if each["mapping"] == self.run.mapping]
 
 
-def list_runs(
-    tx: Tx,
-    *,
-    limit: int,
-    ticket: str | None = None,
-    state: RunState | None = None,
-    mapping: str | None = None,
-) -> tuple[Run, ...]:
-    """Return the newest runs that fit."""
-    query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
-    for column, wanted in ((runs.c.ticket_key, ticket), (runs.c.state, state), (runs.c.mapping, mapping)):
-        if wanted is not None:
-            query = query.where(column == wanted)
-    return tuple(map(run_of, tx.connection.execute(query).mappings()))
-
-
 def run_story(tx: Tx, *, run: RunId) -> RunStory:
     """Return a run with its delivery, calls, comments and timeline; raise NotPossible where there is none."""
-    row = tx.connection.execute(select(runs).where(runs.c.id == run)).mappings().first()
-    if row is None:
-        raise NotPossible(f"there is no run {run} (see `bridge runs`)")
-    found = run_of(row)
+    found = find_run(tx, run=run)
     held = found.state is RunState.HELD
     return RunStory(
         run=found,
@@ -247,14 +227,6 @@ DELIVERY_LINE: Final = (
     deliveries.c.received_at,
     deliveries.c.recovered,
 )
-
-
-def list_deliveries(tx: Tx, *, limit: int, ticket: str | None = None) -> tuple[DeliveryLine, ...]:
-    """Return the newest deliveries, or those of a ticket."""
-    query = select(*DELIVERY_LINE).order_by(deliveries.c.received_at.desc()).limit(limit)
-    if ticket is not None:
-        query = query.where(deliveries.c.ticket_key == ticket)
-    return tuple(map(delivery_line, tx.connection.execute(query).mappings()))
 
 
 def one_delivery(tx: Tx, *, delivery: DeliveryId) -> DeliveryLine:

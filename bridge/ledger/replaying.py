@@ -11,10 +11,10 @@ from bridge.errors import NotPossible
 from bridge.ledger import Tx
 from bridge.ledger.accepting import NewRun, insert_run
 from bridge.ledger.attempts import may_begin
-from bridge.ledger.people import Act, find_run, require_as_seen
+from bridge.ledger.people import Act, require_as_seen
 from bridge.ledger.tables import runs
 from bridge.ledger.waking import ring
-from bridge.ledger.working import calls_of
+from bridge.ledger.working import calls_of, find_run
 from bridge.models import Mode, Plan, RunId, RunState
 
 # Ended for good: what is unknown is resolved first, and what was only recorded was never to be sent.

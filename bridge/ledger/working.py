@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, exists, or_, select, update
 
-from bridge.errors import LostOwnership, Reason
+from bridge.errors import LostOwnership, NotPossible, Reason, Unreadable
 from bridge.ledger import Tx
 from bridge.ledger.codec import ReadRuns, call_of, runs_of
 from bridge.ledger.outbox import owe
@@ -48,6 +48,18 @@ _HELD: Final = (
     .order_by(runs.c.due_at, runs.c.created_at)
     .limit(bindparam("most"))
 )
+
+
+def find_run(tx: Tx, *, run: RunId) -> Run:
+    """Return a run; raise NotPossible where there is none, and Unreadable where another version wrote it."""
+    found = runs_of(tx.connection.execute(select(runs).where(runs.c.id == run)).mappings())
+    if found.unreadable:
+        raise Unreadable(
+            f"run {run} was written by another version of the bridge, which this one cannot read"
+        )
+    if not found.runs:
+        raise NotPossible(f"there is no run {run} (see `bridge runs`)")
+    return found.runs[0]
 
 
 def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from bridge.errors import Reason
 from bridge.ledger import outbox, working
@@ -29,8 +30,25 @@ def test_runs_are_listed_and_filtered(home):
         ("--mapping", "office-repair-when-approved"),
     ):
         assert [run["id"] for run in home.json("runs", "list", option, value)] == [unknown], option
+    (named,) = home.json("runs", "--mapping", "office-repair-when-approved")
+    device = named["plan"]["devices"][0]
+    assert {run["id"] for run in home.json("runs", "--device", device)} == {unknown, queued}
+    assert home.json("runs", "--device", device[:-1]) == []
     assert len(home.json("runs", "--limit", "1")) == 1
     home.run("runs", "--state", "lost", code=2)
+
+
+def test_a_run_that_cannot_be_read_is_named_and_keeps_no_other_back(home):
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        unknown = ledger.lose_answer()
+        queued = ledger.arrive("servicenow-incident.json", "servicenow")["runs"][0]
+        damage = text("UPDATE runs SET plan = '{' WHERE id = :run")
+        ledger.ledger.write(lambda tx: tx.connection.execute(damage, {"run": queued}))
+    told = home.run("runs", "--json")
+    assert [run["id"] for run in json.loads(told.stdout)] == [unknown]
+    assert f"not shown, because this version cannot read them: {queued}" in told.stderr
+    assert f"run {queued} was written by another version" in home.run("runs", queued, code=1).stderr
 
 
 def test_listing_is_what_runs_does_by_itself(home):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import queries
+from bridge.ledger import listing
 from bridge.models import CallState, RunState
 from bridge.sandbox import scenario
 from bridge.sandbox.jira.webhooks import Flavour
@@ -88,7 +88,9 @@ def test_the_bridges_own_comment_comes_back_as_a_webhook_and_starts_nothing(brid
     bridge.told(key, "answered")
 
     def echoes() -> list[Any]:
-        lines = bridge.ledger.read(queries.list_deliveries, limit=10, ticket=key)
+        lines = bridge.ledger.read(
+            listing.page_of_deliveries, limit=10, wanted=listing.WantedDeliveries(ticket=key)
+        ).deliveries
         return [line for line in lines if line.reason == Reason.OWN_CHANGE]
 
     bridge.soon(echoes)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import accepting, queries
+from bridge.ledger import accepting, listing, queries
 from bridge.models import (
     Delivery,
     DeliveryId,
@@ -199,4 +199,8 @@ def unanswered(bridge: Any) -> int:
 
 
 def answered(bridge: Any) -> list[Any]:
-    return list(bridge.ledger.read(queries.list_runs, limit=IN_FLIGHT + 1, state=RunState.ANSWERED))
+    return list(
+        bridge.ledger.read(
+            listing.page_of_runs, limit=IN_FLIGHT + 1, wanted=listing.WantedRuns(state=RunState.ANSWERED)
+        ).runs
+    )

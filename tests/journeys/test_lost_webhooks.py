@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import queries, watches
+from bridge.ledger import listing, watches
 from bridge.models import RunState
 from bridge.sandbox import credentials as known
 from bridge.sandbox.scenario import servicenow_columns
@@ -75,7 +75,9 @@ def test_a_change_whose_webhook_servicenow_lost_is_found_and_runs_once(asking: A
     asking.servicenow.call("POST", "changes", {"table": "problem", "number": number, "columns": taken})
     before = len(asking.nexthink.calls()["calls"])
     asking.told(number, "answered", seconds=150)
-    (run,) = asking.ledger.read(queries.list_runs, limit=10, ticket=number)
-    (delivery,) = asking.ledger.read(queries.list_deliveries, limit=10, ticket=number)
+    (run,) = asking.ledger.read(listing.page_of_runs, limit=10, wanted=listing.WantedRuns(ticket=number)).runs
+    (delivery,) = asking.ledger.read(
+        listing.page_of_deliveries, limit=10, wanted=listing.WantedDeliveries(ticket=number)
+    ).deliveries
     assert (run.state, delivery.recovered) == (RunState.ANSWERED, True)
     assert len(asking.nexthink.calls()["calls"]) == before + 1

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LostOwnership, Reason
-from bridge.ledger import Ledger, accepting, in_force, pending, queries
+from bridge.ledger import Ledger, accepting, in_force, listing, pending, queries
 from bridge.ledger.connecting import open_database
 from bridge.models import DeliveryId, RunState
 
 
 def states(ledger):
-    return [run.state for run in ledger.read(queries.list_runs, limit=100)]
+    return [run.state for run in ledger.read(listing.page_of_runs, limit=100).runs]
 
 
 def test_a1_one_delivery_makes_one_run_however_often_and_concurrently_it_comes(
@@ -35,7 +35,7 @@ def test_a1_one_delivery_makes_one_run_however_often_and_concurrently_it_comes(
     assert sum(not each.duplicate for each in accepted) == 1
     assert len({each.delivery for each in accepted}) == 1
     assert sum(len(each.runs) for each in accepted) == 1
-    assert len(ledger.read(queries.list_runs, limit=100)) == 1
+    assert len(ledger.read(listing.page_of_runs, limit=100).runs) == 1
 
 
 def test_a1_another_identifier_with_the_same_change_makes_no_second_run(accept, make_run):

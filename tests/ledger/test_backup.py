@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import Ledger, queries, sessions
+from bridge.ledger import Ledger, listing, sessions
 from bridge.ledger.connecting import open_database
 from bridge.models import RunState, SessionId
 
@@ -28,7 +28,7 @@ def vacuum(source: str, target: Path) -> None:
 
 
 def states(ledger):
-    return {run.id: (run.state, run.reason) for run in ledger.read(queries.list_runs, limit=9)}
+    return {run.id: (run.state, run.reason) for run in ledger.read(listing.page_of_runs, limit=9).runs}
 
 
 def opens_a_session(engine, clock, *, declared):

@@ -11,6 +11,7 @@ from bridge.ledger import (
     accepting,
     claiming,
     erasing,
+    listing,
     outbox,
     pausing,
     people,
@@ -88,7 +89,7 @@ def test_a_run_that_owes_a_comment_is_left_until_it_is_posted(
     ledger, accept, make_run, make_comment, make_plan
 ):
     accept(make_run("r1", plan=make_plan(asked_by="Ada Example"), state=RunState.REFUSED))
-    (ticket,) = {run.ticket for run in ledger.read(queries.list_runs, limit=1)}
+    (ticket,) = {run.ticket for run in ledger.read(listing.page_of_runs, limit=1).runs}
     ledger.write(outbox.owe, run="r1", ticket=ticket, comment=make_comment("r1"))
     assert "run r1" in erase(ledger).left
 

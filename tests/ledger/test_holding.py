@@ -3,18 +3,20 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 
-from bridge.errors import LostOwnership, Reason
+from bridge.errors import LostOwnership, Reason, Unreadable
 from bridge.ledger import people, working
 from bridge.ledger.people import Act
-from bridge.models import Occasion, RunId, RunState
+from bridge.ledger.tables import runs
+from bridge.models import Occasion, PauseScope, RunId, RunState
 
 ACT = Act(author="operator", reason="looked at the device")
 HOUR = timedelta(hours=1)
 
 
 def stored(ledger):
-    return ledger.read(people.find_run, run=RunId("r1"))
+    return ledger.read(working.find_run, run=RunId("r1"))
 
 
 @pytest.fixture
@@ -104,3 +106,22 @@ def test_a_run_that_is_held_for_something_else_by_now_is_not_woken(ledger, held)
     after = held(Reason.RESTORED)
     assert not ledger.write(working.wake, run=seen)
     assert stored(ledger) == after
+
+
+# ── written by another version ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_that_cannot_be_read_stays_held_and_keeps_no_other_back(ledger, accept, make_run):
+    accept(make_run("r1"), make_run("r2", mapping="another"))
+    ledger.write(
+        lambda tx: tx.connection.execute(
+            update(runs).values(state=RunState.HELD, reason=Reason.PAUSED, detail="everything")
+        )
+    )
+    ledger.write(people.pause, scope=PauseScope.EVERYTHING, value="", lasting=None, act=ACT, seen=None)
+    ledger.write(lambda tx: tx.connection.execute(update(runs).where(runs.c.id == "r1").values(plan="{")))
+    with pytest.raises(Unreadable, match="run r1 was written by another version"):
+        stored(ledger)
+    assert ledger.write(people.resume, scope=PauseScope.EVERYTHING, value="", act=ACT) == 1
+    states = ledger.read(lambda tx: dict(tx.connection.execute(select(runs.c.id, runs.c.state)).all()))
+    assert states == {"r1": RunState.HELD, "r2": RunState.QUEUED}

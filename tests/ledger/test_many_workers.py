@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import Ledger, accepting, queries
+from bridge.ledger import Ledger, accepting, listing
 from bridge.models import Layer, Limit, LimitKind, Plan, RunState, SourceName, TicketRef
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +97,9 @@ def test_l1_four_workers_together_never_exceed_a_limit(
         worker.stdin.flush()
     answers = [worker.communicate(timeout=120)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * WORKERS
-    sent = [run for run in ledger.read(queries.list_runs, limit=RUNS) if run.state is RunState.SENDING]
+    sent = [
+        run for run in ledger.read(listing.page_of_runs, limit=RUNS).runs if run.state is RunState.SENDING
+    ]
     assert len(sent) == sum(map(int, answers))
     if most is not None:
         assert len(sent) == most

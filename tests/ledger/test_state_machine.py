@@ -469,7 +469,7 @@ class Machine:
             known = self.runs[run]
             asked = self.ledger.read(approvals.approval_of, run=run)
             if self._possible(approvals.decide, run=run, plan_hash=asked.plan_hash, state=state, by="ann"):
-                self.ledger.write(working.wake, run=self.ledger.read(people.find_run, run=run))
+                self.ledger.write(working.wake, run=self.ledger.read(working.find_run, run=run))
                 assert known.asked is not None
                 assert self.clock.now < known.asked[1], "decided after its time"
                 known.approved, known.declined, known.held_for = approve, not approve, None
@@ -524,7 +524,7 @@ class Machine:
         """Have all that were answered sent again to the Engines that missed them, by a person as above."""
         seen = self.chance.choice((0, 0, -1))
         for run in self._stopped_at(CallState.ANSWERED):
-            plan = self.ledger.read(people.find_run, run=run).plan
+            plan = self.ledger.read(working.find_run, run=run).plan
             parts = parts_to_send_again(plan, self.ledger.read(working.calls_of, run=run))
             attempt = len(self.runs[run].sent) + seen
             wanted = {

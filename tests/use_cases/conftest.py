@@ -27,7 +27,7 @@ from bridge.errors import Reason
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.keeping import Keeping
-from bridge.ledger import Ledger, accepting, claiming, in_force, outbox, pausing, queries, sessions
+from bridge.ledger import Ledger, accepting, claiming, in_force, listing, outbox, pausing, queries, sessions
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.mapping import language
@@ -447,10 +447,12 @@ class Door:
         self.house.connections = connect(read_settings({**environ, **given}))
 
     def runs(self, state: RunState | None = None) -> list[Run]:
-        return list(self.ledger.read(queries.list_runs, limit=100, state=state))
+        return list(
+            self.ledger.read(listing.page_of_runs, limit=100, wanted=listing.WantedRuns(state=state)).runs
+        )
 
     def deliveries(self) -> list[queries.DeliveryLine]:
-        return list(self.ledger.read(queries.list_deliveries, limit=100))
+        return list(self.ledger.read(listing.page_of_deliveries, limit=100).deliveries)
 
     def pending(self) -> list[queries.DeliveryLine]:
         return [line for line in self.deliveries() if line.state is DeliveryState.PENDING]

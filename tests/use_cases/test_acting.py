@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx, people, sending, sessions
+from bridge.ledger import Tx, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.models import (
     CallState,
@@ -601,7 +601,7 @@ def test_people_may_not_decide_about_a_run_that_is_not_unknown(house):
     with pytest.raises(NotPossible, match="not sent again"):
         mine.operations.resolve(run, ran=True, send_again=True, attempt=None, act=ACT)
     with pytest.raises(NotPossible, match="there is no run"):
-        mine.ledger.read(people.find_run, run="r-none")
+        mine.ledger.read(working.find_run, run="r-none")
 
 
 def test_a5_nothing_is_sent_while_the_rules_in_force_cannot_be_read(house, nexthink):

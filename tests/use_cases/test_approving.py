@@ -8,7 +8,7 @@ import pytest
 
 from bridge.approving import by_field
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import approvals, people
+from bridge.ledger import approvals, working
 from bridge.ledger.people import Act
 from bridge.ledger.tables import runs
 from bridge.models import (
@@ -476,7 +476,7 @@ def test_a_person_is_told_of_a_run_that_does_not_wait_for_approval(office):
     run = office.ask_for(above=1)
     with pytest.raises(NotPossible, match="does not wait for approval"):
         decide(office, run, plan="0" * 12)
-    assert office.ledger.read(people.find_run, run=run).plan.by is DeviceKey.NAME
+    assert office.ledger.read(working.find_run, run=run).plan.by is DeviceKey.NAME
 
 
 # ── and a second send ────────────────────────────────────────────────────────────────────────────────────

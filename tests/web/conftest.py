@@ -28,9 +28,10 @@ from werkzeug.test import TestResponse
 
 from bridge.bootstrap import utc_now
 from bridge.errors import Reason
-from bridge.ledger import Ledger, claiming, queries, sending, sessions, working
+from bridge.ledger import Ledger, claiming, listing, sending, sessions, working
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
+from bridge.ledger.listing import WantedRuns
 from bridge.ledger.migrating import migrate
 from bridge.ledger.sending import Next
 from bridge.models import (
@@ -153,7 +154,7 @@ class Web:
         return response
 
     def runs(self, ticket: str | None = None) -> tuple[Run, ...]:
-        return self.ledger.read(queries.list_runs, limit=1_000, ticket=ticket)
+        return self.ledger.read(listing.page_of_runs, limit=1_000, wanted=WantedRuns(ticket=ticket)).runs
 
     def soon(self, condition: Callable[[], Any], seconds: float = 10) -> None:
         """Wait until something holds; fail after a while."""
@@ -313,6 +314,9 @@ class Served:
             connection.request(method, path, body or None, headers)
             response = connection.getresponse()
             return response.status, response.read()
+
+    def runs(self, ticket: str) -> tuple[Run, ...]:
+        return self.ledger.read(listing.page_of_runs, limit=10, wanted=WantedRuns(ticket=ticket)).runs
 
     def soon(self, condition: Callable[[], Any], seconds: float = 30) -> None:
         ends = time.monotonic() + seconds

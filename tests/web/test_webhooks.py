@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge import web as web_package
 from bridge.bootstrap import utc_now
-from bridge.ledger import queries
+from bridge.ledger import listing
 
 # Each example is a request to a whole web process with its ledger; how long one takes says nothing.
 SHARED = settings(max_examples=80, deadline=None)
@@ -104,9 +104,9 @@ _BODIES = {
 @pytest.mark.parametrize("case", _BODIES)
 def test_a_signed_body_that_is_no_ticket_is_refused_and_leaves_nothing(web: Any, case: str) -> None:
     body, status, reason = _BODIES[case]
-    before = web.ledger.read(queries.list_deliveries, limit=1_000)
+    before = web.ledger.read(listing.page_of_deliveries, limit=1_000).deliveries
     assert is_problem(web.post(body), status, reason)
-    assert web.ledger.read(queries.list_deliveries, limit=1_000) == before
+    assert web.ledger.read(listing.page_of_deliveries, limit=1_000).deliveries == before
 
 
 _HEADERS: dict[str, tuple[dict[str, str | None], int, str]] = {
@@ -224,11 +224,11 @@ def test_a_refusal_repeats_nothing_of_the_request(web: Any) -> None:
 def test_whatever_comes_without_a_proof_is_a_4xx_and_never_a_delivery(
     web: Any, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    before = len(web.ledger.read(queries.list_deliveries, limit=10_000))
+    before = len(web.ledger.read(listing.page_of_deliveries, limit=10_000).deliveries)
     response = web.app.test_client().post(path, data=body, headers=headers)
     assert 400 <= response.status_code < 500
     assert json.loads(response.data)["status"] == response.status_code
-    assert len(web.ledger.read(queries.list_deliveries, limit=10_000)) == before
+    assert len(web.ledger.read(listing.page_of_deliveries, limit=10_000).deliveries) == before
 
 
 _JSON = st.recursive(

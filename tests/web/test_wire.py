@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import queries
-
 NAME = "bridge.example.com"
 MANY = 500
 HEALTHY = 1.0
@@ -129,7 +127,7 @@ def test_no_hidden_request_reaches_a_run(
     inner = _posted(body, sender.headers(body))
     with connect() as line:
         statuses = _statuses(_exchange(line, hidden(inner)))
-    assert served.ledger.read(queries.list_runs, limit=10, ticket=ticket) == ()
+    assert served.runs(ticket) == ()
     assert all(status < 500 or status == 501 for status in statuses), statuses
     assert 200 not in statuses[1:], statuses
     assert served.ask("GET", "/livez")[0] == 200
@@ -200,7 +198,7 @@ def test_behind_the_proxy_five_hundred_slow_connections_hurt_nobody(
             with connect() as line:
                 line.sendall(_posted(body, sender.headers(body)))
                 assert _status(line) == 200
-            assert len(served.ledger.read(queries.list_runs, limit=10, ticket=ticket)) == 1
+            assert len(served.runs(ticket)) == 1
     assert max(times) < HEALTHY
 
 
@@ -217,7 +215,7 @@ def test_without_a_proxy_five_hundred_slow_connections_end_by_themselves(
     # gunicorn.conf.py gives a request 10 seconds to arrive, and looks once a second.
     assert waited < 15
     print(f"\nwaited {waited:.1f} s")
-    assert len(served.ledger.read(queries.list_runs, limit=10, ticket=ticket)) == 1
+    assert len(served.runs(ticket)) == 1
 
 
 def _status(line: socket.socket) -> int:

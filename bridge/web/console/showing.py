@@ -14,7 +14,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from bridge.comments import masking
-from bridge.errors import LedgerUnavailable, NotPossible
+from bridge.errors import LedgerUnavailable, NotPossible, Unreadable
 from bridge.models import Json
 from bridge.ticketing import keys
 from bridge.web.console import asking
@@ -90,6 +90,10 @@ def install(door: Blueprint) -> None:
     @door.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> Response:
         return shown("missing.html", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text="That is too much for a page.")
+
+    @door.errorhandler(Unreadable)
+    def unreadable(error: Unreadable) -> Response:
+        return shown("missing.html", HTTPStatus.CONFLICT, text=f"{error}.")
 
     @door.errorhandler(NotPossible)
     def missing(_error: NotPossible) -> Response:

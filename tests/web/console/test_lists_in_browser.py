@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from bridge.ledger import queries
+from bridge.ledger import listing
 from bridge.models import Run
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def answered(web: Any) -> Run:
 @pytest.fixture
 def unserved(web: Any) -> str:
     """The ticket of `address` that asked for nothing that is served."""
-    found = web.ledger.read(queries.list_deliveries, limit=100)
+    found = web.ledger.read(listing.page_of_deliveries, limit=100).deliveries
     return str(next(each.ticket_key for each in found if each.reason == "no_mapping"))
 
 

@@ -221,6 +221,21 @@ def test_what_is_not_there_is_not_found(web: Any, path: str) -> None:
     assert web.get(path).status_code == 404
 
 
+def test_a_run_of_another_version_is_said_to_be_one(
+    opened: Callable[..., Any], sender: Any, tmp_path: Path
+) -> None:
+    with opened(tmp_path, BRIDGE_CONSOLE="open") as web:
+        web.post(sender.created(customfield_10050={"value": "Clear Teams cache"})[1])
+        (run,) = web.runs()
+        with sqlite3.connect(tmp_path / "bridge.sqlite3") as other:
+            other.execute("UPDATE runs SET plan = '{'")
+        other.close()
+        for path in (f"/runs/{run.id}", f"/runs/{run.id}/cancel"):
+            response = web.get(path)
+            assert response.status_code == 409
+            assert f"run {run.id} was written by another version of the bridge" in response.text
+
+
 @pytest.mark.parametrize(
     "path", ["/static/../access.py", "/static/%2e%2e/access.py", "/static/..%2faccess.py"]
 )
