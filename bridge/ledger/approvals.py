@@ -106,7 +106,7 @@ def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
 
 def due_sources(tx: Tx) -> tuple[SourceName, ...]:
     """Return the sources with tickets that are to be asked now whether a run is approved."""
-    return tuple(map(SourceName, tx.connection.execute(_SOURCES, {"now": tx.now}).scalars()))
+    return tuple(SourceName(row["source"]) for row in tx.run(_SOURCES, {"now": tx.now}))
 
 
 def take_due(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> ReadRuns:

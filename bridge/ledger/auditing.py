@@ -26,6 +26,7 @@ _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 SEGMENT_ROWS: Final = 1_000
 
 _NEWEST: Final = select(seals).order_by(seals.c.id.desc()).limit(1)
+_NEWEST_ROW: Final = select(func.max(audit.c.id).label("newest"))
 _UNSEALED: Final = select(func.count().label("count"), func.min(audit.c.at).label("oldest")).where(
     audit.c.id > bindparam("after")
 )
@@ -99,9 +100,14 @@ class Unsealed:
 
 def horizon(tx: Tx) -> Horizon:
     """Look up to where the audit can be sealed, once `writers` have ended; SQLite has none beside us."""
-    newest = tx.connection.execute(select(func.max(audit.c.id))).scalar()
+    newest = newest_row(tx)
     # In this order: who has a number below the newest, and is not seen yet, holds the lock still.
-    return Horizon(newest=newest or 0, writers=writers(tx))
+    return Horizon(newest=newest, writers=writers(tx))
+
+
+def newest_row(tx: Tx) -> int:
+    """Return the number of the newest row that is seen; 0 where there is none."""
+    return tx.value(_NEWEST_ROW, {}) or 0
 
 
 def writers(tx: Tx) -> frozenset[str]:

@@ -5,14 +5,23 @@ It must not evaluate or close one; `accepting.judge` does, once.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
 from bridge.ledger.codec import TICKET, delivery_of
 from bridge.ledger.tables import IS_PENDING, deliveries
 from bridge.models import Delivery, DeliveryId, DeliveryState, SourceName, TicketRef
+
+_DUE: Final = (
+    IS_PENDING,
+    deliveries.c.source == bindparam("of_source"),
+    deliveries.c.due_at <= bindparam("now"),
+)
+# Built once: every worker looks every second.
+_ONE: Final = select(deliveries.c.id).where(*_DUE).limit(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +36,9 @@ class Pending:
 
 def due_sources(tx: Tx, *, sources: tuple[SourceName, ...]) -> tuple[SourceName, ...]:
     """Return the sources of which deliveries wait for their evaluation (A4)."""
-    found = (select(deliveries.c.source).where(*_due(tx, source)).limit(1) for source in sources)
-    return tuple(source for source, query in zip(sources, found, strict=True) if tx.connection.scalar(query))
+    return tuple(
+        source for source in sources if tx.value(_ONE, {"of_source": source, "now": tx.now}) is not None
+    )
 
 
 def take_pending(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) -> tuple[Pending, ...]:
@@ -36,8 +46,9 @@ def take_pending(tx: Tx, *, source: SourceName, limit: int, lease: timedelta) ->
 
     Whoever took them judges or postpones each; where that process dies, they come up again (A4).
     """
-    oldest = select(deliveries.c.id).where(*_due(tx, source)).order_by(deliveries.c.due_at).limit(limit)
-    taken = [row.id for row in tx.connection.execute(tx.skip_locked(oldest))]
+    oldest = select(deliveries.c.id).where(*_DUE).order_by(deliveries.c.due_at).limit(limit)
+    due = {"of_source": source, "now": tx.now}
+    taken = [row.id for row in tx.connection.execute(tx.skip_locked(oldest), due)]
     rows = tx.connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(taken))
@@ -60,14 +71,6 @@ def postpone(tx: Tx, *, delivery_id: DeliveryId, delay: timedelta, failed: Reaso
     ).scalar()
     if failed is not None and changed is not None:
         tx.count("read", changed, failed)
-
-
-def _due(tx: Tx, source: SourceName) -> tuple[ColumnElement[bool], ...]:
-    return (
-        IS_PENDING,
-        deliveries.c.source == source,
-        deliveries.c.due_at <= tx.now,
-    )
 
 
 def _pending_of(row: RowMapping) -> Pending:
