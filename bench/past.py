@@ -4,6 +4,7 @@ It must not measure, nor decide how much there is.
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -68,8 +69,8 @@ def make_past(tx: Tx, *, count: int, over: timedelta) -> None:
 def tidy(engine: Engine) -> None:
     """Do what PostgreSQL has done by itself to rows that came one by one in such a time."""
     if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM (ANALYZE)"))
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM (ANALYZE)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import LedgerUnavailable, LostOwnership
+from bridge.ledger.connecting import begun_at
 from bridge.ledger.transaction import Tx
 
 __all__ = ["Ledger", "Tx"]
@@ -33,8 +34,6 @@ GROUP_SIZE = 64
 QUEUE_SIZE = 2_000
 # Seconds between two tries of a write that must not be lost.
 PERSIST_PAUSE = 0.5
-# Built once: building a statement takes several times as long as running it.
-_CLOCK: Final = text("SELECT clock_timestamp()")
 
 
 @dataclass(slots=True)
@@ -59,6 +58,8 @@ class Ledger:
         write_timeout: float = 10.0,
     ) -> None:
         self.engine = engine
+        self._reading = engine.execution_options(writing=False)
+        self._writing = engine.execution_options(writing=True)
         self._clock = clock
         # What SQLAlchemy raises, and the driver where it is spoken to directly.
         self._database_errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
@@ -119,7 +120,8 @@ class Ledger:
     def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query on a snapshot; raise LedgerUnavailable where the database does not answer."""
         try:
-            with self.engine.connect() as connection:
+            # Committed, because after a rollback the driver forgets the statements that it has prepared.
+            with self._reading.connect() as connection, connection.begin():
                 return query(Tx(connection, self._now(connection)), *args, **kwargs)
         except self._database_errors as error:
             raise LedgerUnavailable(type(error).__name__) from error
@@ -132,7 +134,7 @@ class Ledger:
         """
         try:
             with (
-                self.engine.connect().execution_options(writing=True) as connection,
+                self._writing.connect() as connection,
                 connection.begin(),
             ):
                 tx = Tx(connection, self._now(connection))
@@ -143,11 +145,7 @@ class Ledger:
             raise LedgerUnavailable(type(error).__name__) from error
 
     def _now(self, connection: Connection) -> datetime:
-        if self._server_clock:
-            now = connection.execute(_CLOCK).scalar_one()
-            assert isinstance(now, datetime)
-            return now
-        return self._clock()
+        return begun_at(connection) if self._server_clock else self._clock()
 
     def _write_groups(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -171,7 +169,7 @@ class Ledger:
         running = committing = False
         try:
             with (
-                self.engine.connect().execution_options(writing=True) as connection,
+                self._writing.connect() as connection,
                 connection.begin() as begun,
             ):
                 tx = Tx(connection, self._now(connection))

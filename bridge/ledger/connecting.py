@@ -3,13 +3,15 @@
 It must not read or write a row of the ledger.
 """
 
+import select
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, SQLAlchemyError
 
 from bridge.errors import ConfigurationError, LedgerUnavailable
 from bridge.ledger.prepared import Preparing
@@ -22,6 +24,8 @@ SQLITE_LOOK_SECONDS = 0.001
 # closed around a single read, which costs the server many times as much as the read; so that waits instead.
 CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
+# Where a connection keeps when its transaction began.
+_BEGUN_AT: Final = "begun_at"
 # A server that is gone without a word, behind a cut cable or with its host, is given up after ten seconds or
 # so: the system's own rules would let a writer, and all that wait for it, hang for a quarter of an hour.
 PATIENCE = {
@@ -125,7 +129,6 @@ def _open_postgresql(url: str) -> Engine:
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_use_lifo=True,
-        pool_pre_ping=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -139,8 +142,42 @@ def _open_postgresql(url: str) -> Engine:
             cursor.execute("SET lock_timeout = '5s'")
             cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
         connection.commit()
+        # The driver would begin by itself, in a message of its own; `begin` below asks for the clock with it.
+        connection.autocommit = True
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: object, _proxy: object) -> None:
+        if _is_gone(connection):
+            raise InvalidatePoolError
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reads_only = connection.get_execution_options().get("writing") is False
+        driver: Any = connection.connection.dbapi_connection
+        with driver.cursor() as cursor:
+            cursor.execute(f"BEGIN{' READ ONLY' if reads_only else ''}; SELECT clock_timestamp()")
+            cursor.nextset()
+            (connection.info[_BEGUN_AT],) = cursor.fetchone()
 
     return engine
+
+
+def begun_at(connection: Connection) -> datetime:
+    """Return the server's time when the transaction of a connection began (PostgreSQL)."""
+    begun: datetime = connection.info[_BEGUN_AT]
+    return begun
+
+
+def _is_gone(connection: Any) -> bool:
+    """Say whether the server has closed an idle connection: only then is there anything to be read on it.
+
+    Asking the server instead would cost a message there and back for every transaction.
+    """
+    if connection.closed:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def patience(url: URL) -> dict[str, int]:

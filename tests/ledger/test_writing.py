@@ -1,5 +1,7 @@
 """Rules W5 and W6: grouped commits, and what the database must be set to."""
 
+import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -12,6 +14,30 @@ from sqlalchemy import event, text
 from bridge.errors import ConfigurationError, LedgerUnavailable, NotPossible
 from bridge.ledger import Ledger, connecting, in_force, migrating
 from bridge.ledger.tables import METADATA, SCHEMA_REVISION
+
+
+@pytest.fixture
+def new_ledger(postgresql, clock):
+    """Open a ledger in a new database of the server."""
+    with contextlib.ExitStack() as stack:
+
+        def do():
+            name = f"writing{os.getpid()}"
+            with psycopg.connect(postgresql, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            stack.callback(drop, name)
+            engine = connecting.open_database(postgresql.replace("/postgres?", f"/{name}?"))
+            migrating.migrate(engine)
+            ledger = Ledger(engine, clock=clock)
+            ledger.start()
+            stack.callback(ledger.stop)
+            return ledger
+
+        def drop(name):
+            with psycopg.connect(postgresql, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+        yield do
 
 
 def put(tx, *, number):
@@ -82,6 +108,36 @@ def test_a_postgresql_server_that_is_gone_without_a_word_is_not_waited_for_long(
     engine.dispose()
     wanted = {**connecting.PATIENCE, "tcp_user_timeout": 3_000}
     assert {name: taken[name] for name in wanted} == {name: str(value) for name, value in wanted.items()}
+
+
+def test_connections_that_postgresql_closed_are_left_before_anybody_needs_them(postgresql, new_ledger):
+    """As after a restart of the server: nobody is told that the ledger does not answer."""
+    ledger = new_ledger()
+    with ThreadPoolExecutor(connecting.CONNECTIONS) as readers:
+        barrier = threading.Barrier(connecting.CONNECTIONS)
+        looks = [
+            readers.submit(ledger.read, lambda tx: barrier.wait(5)) for _ in range(connecting.CONNECTIONS)
+        ]
+        for look in looks:
+            look.result(10)
+    ledger.write(put, number=1)
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        closed = connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
+            [ledger.engine.url.database],
+        ).fetchone()
+    assert closed == (connecting.CONNECTIONS,)
+    time.sleep(0.2)
+    ledger.write(put, number=2)
+    for _ in range(connecting.CONNECTIONS):
+        assert ledger.read(in_force.get_fact, name="fact-2") == "x"
+
+
+def test_a_look_at_postgresql_cannot_change_anything(new_ledger):
+    ledger = new_ledger()
+    with pytest.raises(LedgerUnavailable, match="InternalError"):
+        ledger.read(put, number=1)
+    assert ledger.read(in_force.get_fact, name="fact-1") is None
 
 
 def set_fsync(server, value):
