@@ -18,6 +18,8 @@ _LANES: Final = 1
 _FORM: Final = re.compile(
     rf"\$argon2id\$v=19\$m={_KIB},t={_PASSES},p={_LANES}\$[A-Za-z0-9+/]{{22}}\$[A-Za-z0-9+/]{{43}}"
 )
+# One password is looked at and few wait: a thread that waits for its turn is one that pages do not have.
+PLACES: Final = 3
 SHORTEST: Final = 12
 LONGEST: Final = 256
 
@@ -44,6 +46,7 @@ class Passwords:
         )
         self._another = argon2.exceptions.VerificationError
         self._one_at_a_time = threading.Lock()
+        self._places = threading.BoundedSemaphore(PLACES)
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
     def hashed(self, password: str) -> str:
@@ -57,12 +60,17 @@ class Passwords:
 
         Raises TooBusy where others take all the time.
         """
-        if not self._one_at_a_time.acquire(timeout=self._wait_seconds):
+        if not self._places.acquire(blocking=False):
             raise TooBusy
         try:
-            self._hasher.verify(known or self._nobodys, password[:LONGEST])
-        except self._another:
-            return False
+            if not self._one_at_a_time.acquire(timeout=self._wait_seconds):
+                raise TooBusy
+            try:
+                self._hasher.verify(known or self._nobodys, password[:LONGEST])
+            except self._another:
+                return False
+            finally:
+                self._one_at_a_time.release()
         finally:
-            self._one_at_a_time.release()
+            self._places.release()
         return known is not None and len(password) <= LONGEST

@@ -4,6 +4,7 @@ It must not hold a password, nor repeat a hash or what was typed in its place. R
 """
 
 import threading
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from bridge.tokens import person_in
 
 log = structlog.get_logger(__name__)
 
+LOOK_SECONDS: Final = 2.0
 _SIZE_LIMIT: Final = 1024 * 1024
 
 
@@ -64,6 +66,18 @@ class LivePeople:
         self._lock = threading.Lock()
         self._stamp = secret_files.stamp(path)
         self._people = load(path, sources=self._sources)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="people", daemon=True)
+
+    def start(self) -> None:
+        """Look at the file from now on: the last good ones are then the newest, also where nobody asks."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End that."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
 
     def current(self) -> People:
         """Return the people; where the changed file cannot be used, the last good ones stay in force."""
@@ -73,6 +87,10 @@ class LivePeople:
                 self._stamp = seen
                 self._read_again()
             return self._people
+
+    def _look(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self.current()
 
     def _read_again(self) -> None:
         try:
@@ -104,6 +122,11 @@ def _users(document: Document, faults: Faults, sources: Collection[SourceName]) 
     taken: dict[tuple[str, str], str] = {}
     for name, entry in entries.items():
         spot: Spot = ("people", name)
+        twin = taken.setdefault(("name", _alike(name)), name)
+        if twin != name:
+            faults.add(
+                document.key_place(spot), f"'{name}' and '{twin}' are too much alike (name one otherwise)"
+            )
         _judge_password(entry, spot, document, faults)
         identities = tuple(_identities(entry.get("identities", {}), spot, document, faults, sources))
         tokens = entry.get("tokens", [name])
@@ -114,7 +137,7 @@ def _users(document: Document, faults: Faults, sources: Collection[SourceName]) 
             ),
             *(("token", token, (*spot, "tokens") if "tokens" in entry else spot) for token in tokens),
         ):
-            other = taken.setdefault((kind, text.casefold()), name)
+            other = taken.setdefault((kind, _alike(text)), name)
             if other != name:
                 faults.add(
                     document.place(place), f"the {kind} '{text}' is {other}'s too (it can be one person's)"
@@ -126,6 +149,11 @@ def _users(document: Document, faults: Faults, sources: Collection[SourceName]) 
             password=entry.get("password"),
             tokens=frozenset(tokens),
         )
+
+
+def _alike(text: str) -> str:
+    """Return what two texts have in common that a directory, or whoever reads them, takes for one."""
+    return unicodedata.normalize("NFKC", text).strip(" .").casefold()
 
 
 def _judge_password(entry: Json, spot: Spot, document: Document, faults: Faults) -> None:

@@ -53,7 +53,7 @@ class SigningIn:
         Raises SignInRefused, in the same words and after the same work whether there is such a name or not.
         """
         self._require(Way.PASSWORD)
-        if not self._tries.allowed(peer=peer, name=name):
+        if not self._tries.allowed(Way.PASSWORD, peer=peer, name=name):
             raise _too_many()
         user = self._people().get(name)
         known = None if user is None else user.password
@@ -69,7 +69,7 @@ class SigningIn:
     def by_token(self, token: str, *, peer: str, before: str | None) -> str:
         """Sign in by a personal token that belongs to a person; otherwise as `by_password`."""
         self._require(Way.TOKEN)
-        self.count_try(peer=peer)
+        self.count_try(Way.TOKEN, peer=peer)
         try:
             found = self._tokens.bearer(token)
         except NotPossible:
@@ -84,9 +84,9 @@ class SigningIn:
         self._require(Way.OIDC)
         return self._begin(self._user(name), Way.OIDC, None, before)
 
-    def count_try(self, *, peer: str) -> None:
-        """Count a try of an address; raise SignInRefused where it has tried too often."""
-        if not self._tries.allowed(peer=peer):
+    def count_try(self, way: Way, *, peer: str) -> None:
+        """Count a try of an address; raise SignInRefused where it has tried too often in this way."""
+        if not self._tries.allowed(way, peer=peer):
             raise _too_many()
 
     def through_proxy(self, name: str) -> Visitor:

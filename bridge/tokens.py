@@ -6,6 +6,7 @@ It must not store or log a token: it is shown once, and known by its digest from
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -22,6 +23,7 @@ PREFIX: Final = "bridge_"
 _BYTES: Final = 32
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Account ids: Jira Cloud's, Jira Data Center's, and the sys_id of ServiceNow.
+_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _ACCOUNT_ID: Final = re.compile(r"[0-9a-f]{24,32}|[0-9a-zA-Z-]+:[0-9a-zA-Z-]+|JIRAUSER[0-9]+")
 
 
@@ -72,6 +74,8 @@ def person_in(source: SourceName, identities: tuple[Identity, ...]) -> Person:
     for one in identities:
         if one.source != source:
             continue
+        if problem := _mistakable(one.text):
+            raise NotPossible(f"{one.text!a} {problem}")
         kind = _kind(one.text)
         if kind in found:
             raise NotPossible(f"'{found[kind]}' and '{one.text}' are both the {kind} in {source} (give one)")
@@ -79,6 +83,21 @@ def person_in(source: SourceName, identities: tuple[Identity, ...]) -> Person:
     if not found:
         raise NotPossible(f"nothing says who that is in {source} (their token or the people file does)")
     return Person(id=found.get("account id"), login=found.get("login"), email=found.get("e-mail"))
+
+
+def _mistakable(text: str) -> str:
+    """Say what makes an identity look like another one; who looks like the requester must not approve.
+
+    A ticket system compares what it holds letter by letter, and so does the bridge.
+    """
+    if any(unicodedata.category(letter)[0] in "CMZ" and letter != " " for letter in text):
+        return "has a letter that nobody sees (write it anew, by hand)"
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()}
+    if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK"}:
+        return "has letters of several alphabets, which look alike (write it anew, by hand)"
+    if "@" in text and not _EMAIL.fullmatch(text):
+        return "is no plain e-mail address (write it as name@example.com)"
+    return ""
 
 
 def _kind(text: str) -> str:

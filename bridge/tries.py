@@ -1,4 +1,4 @@
-"""Counts tries to sign in, by name and by address, so that nobody guesses for long.
+"""Counts tries to sign in, by name and by way and address, so that nobody guesses for long.
 
 It must not know whether a try was good, nor share its counts: each process has its own.
 """
@@ -11,9 +11,12 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from bridge.roles import Way
+
 # Known names and others alike, or the difference would tell which there are.
 OF_A_NAME: Final = RateLimitItemPerMinute(amount=10, multiples=5, namespace="name")
-OF_A_PEER: Final = RateLimitItemPerMinute(amount=30, multiples=1, namespace="peer")
+# Far more than one person needs: behind a proxy all have one address, and nobody may keep the others out.
+OF_A_PEER: Final = RateLimitItemPerMinute(amount=300, multiples=1, namespace="peer")
 
 
 class Tries:
@@ -25,9 +28,9 @@ class Tries:
         # Of a moving window the names would stay in memory for ever, and anybody can make up names.
         return FixedWindowRateLimiter(MemoryStorage())
 
-    def allowed(self, *, peer: str, name: str | None = None) -> bool:
-        """Count a try from an address, and for a name where it gives one; say whether it may go on."""
-        if not self._limiter.hit(OF_A_PEER, peer):
+    def allowed(self, way: Way, *, peer: str, name: str | None = None) -> bool:
+        """Count a try in a way from an address, and of a name if it gives one; say whether it may go on."""
+        if not self._limiter.hit(OF_A_PEER, way, peer):
             return False
         return name is None or self._limiter.hit(OF_A_NAME, _short(name))
 

@@ -18,6 +18,7 @@ from markdown_it.token import Token
 from bridge.errors import ConfigurationError
 from bridge.settings import describe, read_settings
 from bridge.settings.documents import env_example, settings_page
+from bridge.web.console import acts
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -192,8 +193,8 @@ def test_every_command_and_option_is_documented_and_the_other_way_round() -> Non
 
 
 def routes() -> set[str]:
-    """Return the paths of the web process, as its route decorators give them."""
-    found: set[str] = set()
+    """Return the paths of the web process: those of its route decorators, and of the acts' table."""
+    found = {f"/runs/<run>/{act}" for act in acts.NEEDED}
     for path in WEB:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"route", "get", "post"}:

@@ -24,17 +24,22 @@ class Console:
     """The console of one web process; `start` after the ledger's start, `stop` before its stop."""
 
     services: Services
+    people: LivePeople | None
 
     def add_to(self, app: Application) -> None:
         """Add its pages to an application; raise ConfigurationError where people could not sign in."""
         console.add_to(app, self.services)
 
     def start(self) -> None:
-        """Start counting for the charts."""
+        """Start counting for the charts, and looking at the file of people."""
         self.services.charting.start()
+        if self.people is not None:
+            self.people.start()
 
     def stop(self) -> None:
         """End that, and the process that tries texts."""
+        if self.people is not None:
+            self.people.stop()
         self.services.charting.stop()
         self.services.workshop.stop()
 
@@ -42,7 +47,9 @@ class Console:
 def open_console(bridge: Bridge, vitals: Vitals) -> Console:
     """Construct the console; raise ConfigurationError where the file of people cannot be used."""
     watching = bridge.watching
+    people = _people(bridge) if bridge.settings.current().console == "on" else None
     return Console(
+        people=people,
         services=Services(
             ledger=bridge.ledger,
             vitals=vitals,
@@ -62,18 +69,22 @@ def open_console(bridge: Bridge, vitals: Vitals) -> Console:
             has_mapping_set=lambda: watching.mapping_set() is not None,
             settings=bridge.settings.current,
             clock=utc_now,
-            signing_in=_signing_in(bridge) if bridge.settings.current().console == "on" else None,
-        )
+            signing_in=None if people is None else _signing_in(bridge, people),
+        ),
     )
 
 
-def _signing_in(bridge: Bridge) -> SigningIn:
+def _people(bridge: Bridge) -> LivePeople:
     settings = bridge.settings.current()
     assert settings.console_people is not None, "a console that is on has a file of people"
-    sources = [source.name for source in settings.sources]
+    return LivePeople(settings.console_people, sources=[source.name for source in settings.sources])
+
+
+def _signing_in(bridge: Bridge, people: LivePeople) -> SigningIn:
+    settings = bridge.settings.current()
     return SigningIn(
         ledger=bridge.ledger,
-        people=LivePeople(settings.console_people, sources=sources).current,
+        people=people.current,
         tokens=bridge.tokens,
         passwords=Passwords(),
         tries=Tries(),

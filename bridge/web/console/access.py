@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, RequestEntityTooLarge
 
 from bridge.errors import Reason, SignInRefused
 from bridge.roles import Role, Visitor
@@ -24,9 +24,15 @@ __all__ = ["Role", "Visitor", "for_everybody", "install", "known_visitor", "need
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
-# Two texts as long as the playground takes them, in letters of any alphabet.
-FORM_BYTES: Final = 2_000_000
+# What a form may bring: who has not signed in only a name and a password; others a reason and what they saw;
+# the workshop two texts as long as the playground takes them, in letters of any alphabet.
+PUBLIC_FORM_BYTES: Final = 8_000
+FORM_BYTES: Final = 64_000
+TEXTS_BYTES: Final = 2_000_000
+# A form is read whole before its token can be looked at, and each field costs more than its bytes.
+FIELDS: Final = 100
 
+_TEXTS: Final = "takes_texts"
 _NEEDED: Final = "needed_role"
 _NOBODY_IN_PARTICULAR: Final = "everybody"
 
@@ -42,6 +48,12 @@ def needs(role: Role) -> Callable[[View], View]:
 def for_everybody(view: View) -> View:
     """Have a view shown to who has not signed in, too: only what is needed to sign in may be such a one."""
     return _marked(_NOBODY_IN_PARTICULAR)(view)
+
+
+def takes_texts(view: View) -> View:
+    """Let a view take a form with mapping texts and payloads in it."""
+    setattr(view, _TEXTS, True)
+    return view
 
 
 def needed_by(view: object) -> str | None:
@@ -72,7 +84,8 @@ def install(door: Blueprint, csrf: CSRFProtect, services: Services) -> None:
         # The style and the icon say nothing.
         if request.endpoint == f"{door.name}.static":
             return None
-        needed = needed_by(current_app.view_functions[request.endpoint or ""])
+        view = current_app.view_functions[request.endpoint or ""]
+        needed = needed_by(view)
         if needed is None:
             raise Forbidden
         g.visitor = LOCAL if services.signing_in is None else callers.who_asks(services)
@@ -81,7 +94,13 @@ def install(door: Blueprint, csrf: CSRFProtect, services: Services) -> None:
                 return _ask_to_sign_in()
             if not visitor().may(Role(needed)):
                 return _refused_role(services, Role(needed))
-        request.max_content_length = request.max_form_memory_size = FORM_BYTES
+        _require_small_form(
+            PUBLIC_FORM_BYTES
+            if needed == _NOBODY_IN_PARTICULAR
+            else TEXTS_BYTES
+            if getattr(view, _TEXTS, False)
+            else FORM_BYTES
+        )
         csrf.protect()
         return None
 
@@ -107,6 +126,14 @@ def _marked(needed: str) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def _require_small_form(size: int) -> None:
+    """Refuse a form of more bytes or fields than its view takes, before it is taken apart."""
+    request.max_content_length = request.max_form_memory_size = size
+    request.max_form_parts = FIELDS
+    if request.method == "POST" and request.get_data().count(b"&") >= FIELDS:
+        raise RequestEntityTooLarge
 
 
 def _require_our_host(services: Services) -> None:

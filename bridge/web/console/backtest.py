@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from bridge.backtesting import Change
 from bridge.errors import NotPossible
-from bridge.web.console.access import Role, needs
+from bridge.web.console.access import Role, needs, takes_texts
 from bridge.web.console.playground import LONGEST_DAYS, USUAL_DAYS, draft
 from bridge.web.console.showing import shown
 from bridge.web.services import Services
@@ -34,6 +34,7 @@ def install(door: Blueprint, services: Services) -> None:
 
     @door.post("/backtest")
     @needs(Role.ADMINISTRATOR)
+    @takes_texts
     def try_on_what_came() -> Response:
         wanted, notes, last = draft(request.form), [], timedelta(days=USUAL_DAYS)
         tried: Backtested | None = None

@@ -57,7 +57,9 @@ def install(door: Blueprint, services: Services) -> None:
     def oidc_callback() -> Response:
         wanted = local_path(session.pop(_WANTED, None))
         try:
-            signing_in.count_try(peer=callers.peer())
+            # Any site can have a browser ask for this page: only who was led to the provider from here tries.
+            provider.require_begun(request.args.get("state", ""))
+            signing_in.count_try(Way.OIDC, peer=callers.peer())
             secret = signing_in.by_provider(provider.named(), before=callers.secret_of_request(services))
         except SignInRefused as error:
             services.vitals.note_refused_sign_in(Way.OIDC, error.reason)
@@ -112,6 +114,11 @@ class _Provider:
                 raise _not_believed(error) from None
         return answer
 
+    def require_begun(self, state: str) -> None:
+        """Raise SignInRefused where this browser was not led to the provider with a state."""
+        if _begun(state) not in session:
+            raise _not_believed(LookupError())
+
     def named(self) -> str:
         """Return whom the provider names in its answer to this browser; raise SignInRefused."""
         with self._place():
@@ -154,9 +161,14 @@ class _Provider:
         found["id_token_signing_alg_values_supported"] = sorted(_ALGORITHMS.intersection(offered))
 
 
+def _begun(state: str) -> str:
+    """Return under which key of the session Authlib keeps a way to the provider that was begun."""
+    return f"_state_{_NAME}_{state}"
+
+
 def _forget_all_but_newest(count: int) -> None:
     """Forget ways to the provider that this browser began and did not end: a cookie holds only so much."""
-    begun = [key for key in session if key.startswith(f"_state_{_NAME}_")]
+    begun = [key for key in session if key.startswith(_begun(""))]
     begun.sort(key=lambda key: float(session[key]["exp"]), reverse=True)
     for key in begun[count:]:
         del session[key]

@@ -15,7 +15,7 @@ from bridge.errors import NotPossible
 from bridge.ledger import payloads
 from bridge.mapping.language import MappingTexts
 from bridge.models import DeliveryId, SourceName
-from bridge.web.console.access import Role, needs, visitor
+from bridge.web.console.access import Role, needs, takes_texts, visitor
 from bridge.web.console.showing import identifier, shown
 from bridge.web.services import Services
 from bridge.workshop import Base, Edited, Workshop, with_edited
@@ -87,6 +87,7 @@ def install(door: Blueprint, services: Services) -> None:
 
     @door.post("/playground")
     @needs(Role.ADMINISTRATOR)
+    @takes_texts
     def try_texts() -> Response:
         wanted, notes = draft(request.form), []
         tried: Tried | None = None

@@ -1,6 +1,7 @@
 """Who may look and act at the console: every way in, every role against every page, and every forgery."""
 
 import contextlib
+import io
 import re
 import socket
 import ssl
@@ -25,7 +26,7 @@ from bridge.passwords import Passwords
 from bridge.roles import Role
 from bridge.tries import OF_A_NAME
 from bridge.web.console import login
-from bridge.web.console.access import needed_by
+from bridge.web.console.access import FIELDS, FORM_BYTES, PUBLIC_FORM_BYTES, needed_by
 
 DEPLOY = Path(__file__).resolve().parents[3] / "docs" / "deploy"
 PASSWORD = "correct horse battery"
@@ -252,6 +253,29 @@ def test_a_role_that_is_withdrawn_and_a_person_who_is_removed_count_at_the_next_
     assert "· viewer" in browser.get("/").text
     fresh.people.write_text("version: 1\npeople: {grace: {roles: [viewer]}}\n")
     assert browser.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+@pytest.mark.parametrize("body", [b"name=" + b"x" * PUBLIC_FORM_BYTES, b"&".join([b"a"] * (FIELDS + 1))])
+def test_who_has_not_signed_in_sends_small_forms_only(site: Site, path: str, body: bytes) -> None:
+    """A form is taken apart before its token can be looked at, and a field costs more than its bytes."""
+    browser = site.browser()
+    kind = "application/x-www-form-urlencoded"
+    answer = browser.client.post(path, base_url=site.base, data=body, content_type=kind)
+    assert answer.status_code == 413
+    assert browser.client.post(path, base_url=site.base, data=body[:80], content_type=kind).status_code == 400
+
+
+def test_a_form_of_many_parts_is_refused_too(site: Site) -> None:
+    data = {f"a{number}": (io.BytesIO(b"x"), "x") for number in range(FIELDS + 1)}
+    assert site.browser().client.post("/logout", base_url=site.base, data=data).status_code == 413
+
+
+def test_who_has_signed_in_sends_what_an_act_needs_and_no_more(site: Site) -> None:
+    browser = site.browser()
+    browser.sign_in("operator")
+    assert browser.post("/pauses", form="/pauses", reason="x" * 10_000).status_code == 422
+    assert browser.post("/pauses", form="/pauses", reason="x" * FORM_BYTES).status_code == 413
 
 
 # ── cookies, forms, hosts ────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,8 @@ from joserfc.jwk import OctKey, RSAKey
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from bridge.tries import OF_A_PEER
+
 CLIENT, CLIENT_SECRET = "console", "canary-client-secret-5f3a"
 HERE = "https://bridge.example.com"
 
@@ -245,6 +247,15 @@ def test_a_word_of_the_provider_that_is_not_for_us_or_not_its_own_lets_nobody_in
         assert answer.status_code == 403
         assert "console-session" not in str(answer.headers)
         assert browser.get("/").status_code == 303
+
+
+def test_answers_that_nobody_here_asked_for_are_no_tries(opening: Any) -> None:
+    """Any site can have a browser ask for the page, and nobody may be kept out by that."""
+    with opening() as web:
+        stranger, browser = Browser(web), Browser(web)
+        for number in range(OF_A_PEER.amount + 1):
+            assert stranger.get(f"/oidc/callback?code=x&state={number}").status_code == 403
+        assert browser.get(browser.begin()).status_code == 303
 
 
 def test_an_answer_counts_once_and_only_in_the_browser_that_asked(opening: Any) -> None:
