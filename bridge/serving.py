@@ -36,7 +36,7 @@ class WebProcess:
     console: Part | None
 
     def start(self) -> None:
-        """Start the writing thread, learn what is in force, and look at the ledger from then on."""
+        """Learn what is in force, and look at the ledger from then on."""
         self.bridge.start()
         self.vitals.start()
         if self.console is not None:

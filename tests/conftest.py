@@ -86,7 +86,6 @@ def ledger(database_url: str, clock: Clock) -> Iterator[Ledger]:
     engine = open_database(database_url)
     migrate(engine)
     opened = Ledger(engine, clock=clock, server_clock=False)
-    opened.start()
     yield opened
     opened.stop()
 

@@ -112,7 +112,6 @@ def test_while_the_database_is_locked_only_the_age_grows_and_refusals_are_kept(
     engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
     migrate(engine)
     ledger = Ledger(engine, clock=clock, write_timeout=0.2)
-    ledger.start()
     vitals = Vitals(ledger=ledger, sources=lambda: (JIRA,), monotonic=seconds, worker_seconds=30)
     vitals.start()
     soon(vitals.commits)

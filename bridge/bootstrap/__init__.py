@@ -62,8 +62,7 @@ class Bridge:
     operations: Operations
 
     def start(self) -> None:
-        """Start the writing thread and learn what is in force."""
-        self.ledger.start()
+        """Learn what is in force, and go on looking."""
         self.watching.start()
 
     def stop(self) -> None:

@@ -37,7 +37,6 @@ def bridge_to_act() -> Iterator[Bridge]:
     live = read_live_settings()
     _require_ledger(live.current())
     bridge = open_bridge(live)
-    bridge.ledger.start()
     try:
         yield bridge
     finally:

@@ -71,7 +71,6 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     except BridgeError as error:
         yield bad("ledger", str(error), "run `bridge migrate`, or correct BRIDGE_DATABASE_URL")
         return
-    opened.start()
     try:
         yield from _try(opened, DEAD_AFTER_BEATS * settings.beat_seconds)
     finally:

@@ -4,15 +4,11 @@ Concurrent writes share a transaction, each is durable before its caller goes on
 anything about tickets, actions or comments; it keeps what others decided, by the rules of the states.
 """
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -20,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import LedgerUnavailable, LostOwnership
 from bridge.ledger.connecting import begun_at
+from bridge.ledger.line import Job, Line
 from bridge.ledger.transaction import Tx
 
 __all__ = ["Ledger", "Tx"]
@@ -29,21 +26,12 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-# One group is bounded so that its first member does not wait for a long tail.
-GROUP_SIZE = 64
-QUEUE_SIZE = 2_000
 # Seconds between two tries of a write that must not be lost.
 PERSIST_PAUSE = 0.5
 
 
-@dataclass(slots=True)
-class _Job(Generic[T]):
-    operation: Callable[[Tx], T]
-    future: "Future[T]"
-
-
 class Ledger:
-    """A database with one writing thread; `start` before use, `stop` after.
+    """A database, for any number of threads; `stop` after use.
 
     `clock` gives the host's time in UTC. On PostgreSQL the server's clock is used instead, so that hosts
     agree, unless `server_clock` is False.
@@ -59,24 +47,16 @@ class Ledger:
     ) -> None:
         self.engine = engine
         self._reading = engine.execution_options(writing=False)
-        self._writing = engine.execution_options(writing=True)
+        self._writing = engine.execution_options(writing=True, lock_seconds=write_timeout)
         self._clock = clock
         # What SQLAlchemy raises, and the driver where it is spoken to directly.
         self._database_errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
         self._server_clock = server_clock and engine.dialect.name == "postgresql"
         self._write_timeout = write_timeout
-        self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(QUEUE_SIZE)
-        self._writer = threading.Thread(target=self._write_groups, name="ledger-writer", daemon=True)
-
-    def start(self) -> None:
-        """Start the writing thread."""
-        self._writer.start()
+        self._line = Line(self._write_group)
 
     def stop(self) -> None:
-        """Write what is queued, then end the writing thread and close the connections."""
-        if self._writer.is_alive():
-            self._jobs.put(None)
-            self._writer.join(timeout=self._write_timeout)
+        """Close the connections."""
         self.engine.dispose()
 
     def write(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -85,18 +65,7 @@ class Ledger:
         Raises what the operation raises, and LedgerUnavailable where nothing could be committed
         (`maybe_committed` where the COMMIT itself failed or did not answer in time).
         """
-        job: _Job[T] = _Job(lambda tx: operation(tx, *args, **kwargs), Future())
-        try:
-            self._jobs.put(job, timeout=self._write_timeout)
-        except queue.Full as error:
-            raise LedgerUnavailable("the queue of writes is full") from error
-        try:
-            return job.future.result(timeout=self._write_timeout)
-        except TimeoutError as error:
-            not_begun = job.future.cancel()
-            raise LedgerUnavailable(
-                "the ledger did not answer in time", maybe_committed=not not_begun
-            ) from error
+        return self._line.do(Job(lambda tx: operation(tx, *args, **kwargs)), seconds=self._write_timeout)
 
     def persist(
         self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
@@ -147,24 +116,12 @@ class Ledger:
     def _now(self, connection: Connection) -> datetime:
         return begun_at(connection) if self._server_clock else self._clock()
 
-    def _write_groups(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            group = [first]
-            while len(group) < GROUP_SIZE:
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    self._jobs.put(None)
-                    break
-                group.append(job)
-            begun = [job for job in group if job.future.set_running_or_notify_cancel()]
-            if begun and not self._write_together(begun) and len(begun) > 1:
-                for job in begun:
-                    self._write_together([job])
+    def _write_group(self, group: list[Job[Any]]) -> None:
+        if not self._write_together(group) and len(group) > 1:
+            for job in group:
+                self._write_together([job])
 
-    def _write_together(self, group: list[_Job[Any]]) -> bool:
+    def _write_together(self, group: list[Job[Any]]) -> bool:
         """Commit a group; return False where a member failed and all must be repeated one by one (W5)."""
         running = committing = False
         try:
@@ -184,10 +141,10 @@ class Ledger:
                 return False
             failure = self._as_bridge_error(error, committing=committing)
             for job in group:
-                job.future.set_exception(failure)
+                job.end(failure)
             return True
         for job, result in zip(group, results, strict=True):
-            job.future.set_result(result)
+            job.end((result,))
         return True
 
     def _as_bridge_error(self, error: Exception, *, committing: bool) -> Exception:

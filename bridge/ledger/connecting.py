@@ -86,11 +86,11 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("writing", False)
+        options = connection.get_execution_options()
         # Straight to the driver, like all that runs for every event.
         cursor = connection.connection.cursor()
-        if writing:
-            _begin_writing(cursor)
+        if options.get("writing", False):
+            _begin_writing(cursor, min(SQLITE_WAIT_SECONDS, options.get("lock_seconds", SQLITE_WAIT_SECONDS)))
         else:
             cursor.execute("BEGIN")
         cursor.close()
@@ -98,14 +98,14 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
     return engine
 
 
-def _begin_writing(cursor: Any) -> None:
-    """Begin a transaction that holds the lock from its start, or raise the driver's error.
+def _begin_writing(cursor: Any, seconds: float) -> None:
+    """Begin a transaction that holds the lock from its start, or raise the driver's error after some seconds.
 
     SQLite itself looks for the lock in sleeps of up to a tenth of a second, so that of two busy processes one
     is kept out for long.
     """
     cursor.execute("PRAGMA busy_timeout = 0")
-    ends = time.monotonic() + SQLITE_WAIT_SECONDS
+    ends = time.monotonic() + seconds
     try:
         while True:
             try:

@@ -97,14 +97,11 @@ class DeliveriesPage:
     looked_to: datetime | None
 
 
-_ALL_RUNS: Final = WantedRuns()
-_ALL_DELIVERIES: Final = WantedDeliveries()
-
-
 def page_of_runs(
-    tx: Tx, *, limit: int, wanted: WantedRuns = _ALL_RUNS, behind: Place | None = None
+    tx: Tx, *, limit: int, wanted: WantedRuns | None = None, behind: Place | None = None
 ) -> RunsPage:
-    """Return the newest runs that fit, from behind a place on."""
+    """Return the newest runs that fit, from behind a place on; all fit where nothing is `wanted`."""
+    wanted = wanted or WantedRuns()
     few = []
     # Of two indexes only the one of the ticket leads to few.
     by_ticket = wanted.ticket is not None
@@ -153,9 +150,10 @@ def newest_runs(tx: Tx, *, limit: int, wanted: WantedRuns) -> ReadRuns:
 
 
 def page_of_deliveries(
-    tx: Tx, *, limit: int, wanted: WantedDeliveries = _ALL_DELIVERIES, behind: Place | None = None
+    tx: Tx, *, limit: int, wanted: WantedDeliveries | None = None, behind: Place | None = None
 ) -> DeliveriesPage:
-    """Return the newest deliveries that fit, from behind a place on."""
+    """As `page_of_runs`."""
+    wanted = wanted or WantedDeliveries()
     few: list[ColumnElement[bool]] = []
     many: list[ColumnElement[bool]] = []
     # As with runs.

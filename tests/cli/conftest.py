@@ -151,7 +151,6 @@ class OpenLedger:
 
     def __enter__(self) -> Self:
         self.ledger = open_ledger(self.settings, migrating=True)
-        self.ledger.start()
         return self
 
     def __exit__(self, *_: object) -> None:

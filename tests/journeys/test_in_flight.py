@@ -168,7 +168,6 @@ def test_many_calls_in_flight_leave_health_quick_and_each_is_sent_once(
         bridge.start_web()
         bridge.start_worker()
         idle = memory_megabytes(bridge.processes["worker"].pid)
-        bridge.ledger.start()
         began = time.monotonic()
         with ThreadPoolExecutor(16) as askers:
             list(askers.map(lambda number: ask_for(bridge, number, make_plan), range(IN_FLIGHT)))

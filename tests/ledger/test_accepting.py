@@ -127,8 +127,6 @@ def test_a2_what_was_served_already_says_by_which_run(ledger, accept, make_run, 
 def test_a3_many_changes_at_once_do_not_pass_the_guard(ledger, make_delivery, make_run, database_url, clock):
     """Every process writes by itself, so each gets a ledger of its own here."""
     others = [Ledger(open_database(database_url), clock=clock, server_clock=False) for _ in range(6)]
-    for other in others:
-        other.start()
 
     def deliver(number):
         run = make_run(f"r{number}", key=f"changelog:{number}")

@@ -91,7 +91,6 @@ def test_the_audit_names_nobody_and_repeats_nobodys_words(ledger, accept, make_r
 def test_the_salt_is_made_once(ledger, database_url, clock):
     ledger.write(deed, by="Ada")
     again = Ledger(open_database(database_url), clock=clock, server_clock=False)
-    again.start()
     again.write(deed, by="Ada")
     again.stop()
     first, second = rows(ledger)
@@ -145,8 +144,6 @@ def test_a_backlog_is_sealed_in_bounded_segments(ledger, sealing):
 
 def test_sealers_at_once_make_one_chain(ledger, database_url, clock):
     others = [Ledger(open_database(database_url), clock=clock, server_clock=False) for _ in range(3)]
-    for each in others:
-        each.start()
     ending = threading.Event()
 
     def write():

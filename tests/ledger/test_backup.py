@@ -34,7 +34,6 @@ def states(ledger):
 def opens_a_session(engine, clock, *, declared):
     """Open a worker's session on a restored ledger; return whether it looked restored, and every run."""
     restored = Ledger(engine, clock=clock, server_clock=False)
-    restored.start()
     try:
         if declared:
             restored.write(sessions.hold_everything)

@@ -29,7 +29,6 @@ from bridge.policy import Verdict
 
 url, name = sys.argv[1:]
 ledger = Ledger(open_database(url), clock=lambda: datetime.now(timezone.utc))
-ledger.start()
 session, main = SessionId(name), PortalName("main")
 ledger.write(sessions.open_session, session=session, host="host", pid=1)
 sys.stdin.readline()

@@ -29,7 +29,6 @@ def new_ledger(postgresql, clock):
             engine = connecting.open_database(postgresql.replace("/postgres?", f"/{name}?"))
             migrating.migrate(engine)
             ledger = Ledger(engine, clock=clock)
-            ledger.start()
             stack.callback(ledger.stop)
             return ledger
 
@@ -74,7 +73,7 @@ def test_w5_concurrent_writes_share_commits(ledger):
         first = pool.submit(ledger.write, block)
         blocking.wait(5)
         others = [pool.submit(ledger.write, put, number=number * 7 + 1) for number in range(40)]
-        while ledger._jobs.qsize() < 40:
+        while len(ledger._line) < 40:
             pass
         go.set()
         first.result(5)
@@ -168,7 +167,6 @@ def test_a_locked_database_is_told_within_the_time_and_does_not_stop_reads(tmp_p
     engine = connecting.open_database(f"sqlite:///{path}")
     migrating.migrate(engine)
     ledger = Ledger(engine, clock=clock, write_timeout=0.3)
-    ledger.start()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerUnavailable):
@@ -247,7 +245,6 @@ def test_w5_a_group_that_cannot_begin_is_not_repeated_one_by_one(tmp_path, clock
     engine = connecting.open_database(f"sqlite:///{path}")
     migrating.migrate(engine)
     ledger = Ledger(engine, clock=clock, write_timeout=30)
-    ledger.start()
     begins = []
     event.listen(engine, "begin", lambda connection: begins.append(1))
     other = sqlite3.connect(path, isolation_level=None)

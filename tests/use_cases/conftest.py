@@ -552,6 +552,5 @@ def locked(database_url: str) -> Callable[[], Any]:
 def impatient(ledger: Ledger, clock: Any) -> Iterator[Ledger]:
     """A second ledger on the same database whose callers wait for a commit for a fifth of a second."""
     opened = Ledger(ledger.engine, clock=clock, server_clock=False, write_timeout=0.2)
-    opened.start()
     yield opened
     opened.stop()
