@@ -28,7 +28,11 @@ class MappingFiles:
     def sample(self, payload: str) -> Json:
         """Return a sample delivery; raise ConfigurationError where it is unreadable or outside the folder."""
         root = self.directory.resolve()
-        path = (root / payload).resolve()
+        try:
+            path = (root / payload).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            # Links that lead back to themselves, or characters that no name of a file may have here.
+            raise ConfigurationError((f"{payload!r} leads to no file (correct it)",)) from error
         if not path.is_relative_to(root):
             raise ConfigurationError((f"'{payload}' is outside the folder of the mappings (move it there)",))
         problems: list[str] = []

@@ -213,6 +213,11 @@ def test_a_test_may_say_whether_approval_is_needed(folder: Path, *, needed: bool
         ),
         (
             "samples/jira-approved.json",
+            "samples/round.json",
+            "16:14: 'samples/round.json' leads to no file (correct it)",
+        ),
+        (
+            "samples/jira-approved.json",
             "samples/broken.json",
             "16:14: 'samples/broken.json' is not JSON: Expecting value: line 1 column 1 (char 0) (correct it)",
         ),
@@ -247,12 +252,18 @@ def test_a_test_may_say_whether_approval_is_needed(folder: Path, *, needed: bool
 )
 def test_a_check_names_what_is_wrong_and_where(folder: Path, good: str, bad: str, problem: str) -> None:
     (folder.parent / "outside.json").write_text("{}")
+    (folder / "samples" / "round.json").symlink_to("round.json")
     (folder / "samples" / "broken.json").write_text("nothing")
     (folder / "samples" / "no-ticket.json").write_text("{}")
     (folder / "samples" / "ignored.json").write_text('{"webhookEvent": "jira:issue_deleted"}')
     result = write(folder, m=MAPPING.replace(good, bad))
     assert f"mappings/m.yaml:{problem}" in result.problems
     assert result.tests_failed == (0 if "limits" in bad else 1)
+
+
+def test_a_sample_whose_path_no_file_can_have_is_a_problem_at_its_place(folder: Path) -> None:
+    result = write(folder, m=MAPPING.replace("samples/jira-approved.json", '"samples/\\0"'))
+    assert result.problems == ("mappings/m.yaml:16:14: a NUL character (remove it)",)
 
 
 def test_a_field_that_is_null_in_a_sample_occurs(folder: Path) -> None:

@@ -74,6 +74,14 @@ def test_a_sample_never_comes_from_outside_the_folder(folder: Path) -> None:
             files.sample(outside)
 
 
+@pytest.mark.parametrize("path", ["own\0.json", "\ud800.json", "round.json", "round.json/own.json"])
+def test_a_sample_whose_path_leads_nowhere_is_a_problem_not_a_crash(folder: Path, path: str) -> None:
+    (folder / "round.json").symlink_to(folder / "round.json")
+    with pytest.raises(ConfigurationError, match=r"leads to no file \(correct it\)") as refused:
+        read(folder, folder / "actions.yaml").sample(path)
+    assert str(refused.value).isprintable()
+
+
 def test_a_deeply_nested_sample_is_a_problem_not_a_crash(folder: Path) -> None:
     (folder / "deep.json").write_text("[" * 100_000)
     with pytest.raises(ConfigurationError, match="is not JSON"):

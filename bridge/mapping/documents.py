@@ -226,7 +226,7 @@ def _position(event: yaml.Event) -> tuple[int, int]:
 
 
 def _refuse_marks(event: yaml.Event) -> None:
-    """Refuse what would make the file mean something else than it shows: aliases, anchors, tags."""
+    """Refuse what would make the file mean something else than it shows: aliases, anchors, tags, NULs."""
     if isinstance(event, yaml.AliasEvent):
         raise _UnreadableError(
             _position(event), f"alias '*{event.anchor}' (write the value out, or put it in quotes)"
@@ -235,6 +235,9 @@ def _refuse_marks(event: yaml.Event) -> None:
         raise _UnreadableError(
             _position(event), f"anchor '&{event.anchor}' (remove it, or put the value in quotes)"
         )
+    if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+        # No file's name and no ticket holds one, and not every ledger can keep a problem that repeats it.
+        raise _UnreadableError(_position(event), "a NUL character (remove it)")
     if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
         raise _UnreadableError(_position(event), f"tag '{event.tag}' (remove it, or put the value in quotes)")
 

@@ -61,6 +61,8 @@ def test_a_key_that_stands_twice_hides_no_other_problem_and_the_first_one_counts
         ("a: [b, *x]\n", "m.yaml:1:8: alias '*x' (write the value out, or put it in quotes)"),
         ("a: !!int 1\n", "m.yaml:1:4: tag 'tag:yaml.org,2002:int' (remove it, or put the value in quotes)"),
         ("a: !env X\n", "m.yaml:1:4: tag '!env' (remove it, or put the value in quotes)"),
+        ('a: ["b", "c\\0d"]\n', "m.yaml:1:10: a NUL character (remove it)"),
+        ('a: 1\n"b\\x00": 2\n', "m.yaml:2:1: a NUL character (remove it)"),
         ("? [a]\n: b\n", "m.yaml:1:3: a key must be a text (put it in quotes)"),
         ("a: 1\n---\nb: 2\n", "m.yaml:2:1: a second document begins here (use one file for each)"),
         ("", "m.yaml:1:1: the file is empty (write at least 'version: 1')"),

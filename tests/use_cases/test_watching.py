@@ -82,6 +82,16 @@ def test_a5_the_log_says_where_the_first_problem_of_refused_files_is_and_no_more
     assert "canary" not in str(refused)
 
 
+def test_a5_a_character_that_not_every_ledger_keeps_is_a_problem_like_others(opened, folder):
+    path = folder / "jira-teams-cache.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("payload: samples/", 'payload: "samples/\\0" #', 1))
+    line = text.split("payload: samples/")[0].count("\n") + 1
+    bridge = opened(MAPPINGS=str(folder))
+    refused = wait_for(lambda: bridge.ledger.read(in_force.get_fact, name=REFUSED_FACT))
+    assert refused == f"mappings/jira-teams-cache.yaml:{line}:14: a NUL character (remove it)"
+
+
 def test_a5_every_process_uses_the_set_in_force_also_one_whose_own_files_are_refused(
     opened, folder, tmp_path
 ):
