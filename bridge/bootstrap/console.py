@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from bridge.bootstrap import TEXTS, Bridge, load_context, utc_now
+from bridge.bootstrap.outside import connect_to_nothing
 from bridge.charting import Charting
 from bridge.passwords import Passwords
 from bridge.people_file import LivePeople
@@ -57,8 +58,8 @@ def open_console(bridge: Bridge, vitals: Vitals) -> Console:
             operations=bridge.operations,
             workshop=Workshop(
                 ledger=bridge.ledger,
-                connections=watching.connections,
                 settings=bridge.settings.current,
+                connections_of=connect_to_nothing,
                 context_of=load_context,
                 texts_of=TEXTS.validate_json,
                 clock=utc_now,

@@ -17,7 +17,7 @@ from bridge.settings import LiveSettings, PortalSettings, Settings, SourceSettin
 from bridge.ticketing import TicketSystem, proofs
 from bridge.ticketing.jira import Jira, JiraConfig
 from bridge.ticketing.servicenow import ServiceNow, ServiceNowConfig
-from bridge.transport import ContextOf, Transport, tls_context
+from bridge.transport import ContextOf, Transport, tls_context, trusting_nobody
 
 
 def connect(settings: Settings) -> Connections:
@@ -30,7 +30,18 @@ def connect(settings: Settings) -> Connections:
     if problems:
         raise ConfigurationError(tuple(problems))
     # Reading some hundred public certificates takes a tenth of a second and two megabytes each time.
-    context_of = functools.cache(tls_context)
+    return _connections(settings, functools.cache(tls_context))
+
+
+def connect_to_nothing(settings: Settings) -> Connections:
+    """Construct the same without certificates, and also where there are no secrets.
+
+    What came can be read by them, and what would be sent be shown; nothing can be reached.
+    """
+    return _connections(settings, functools.cache(trusting_nobody))
+
+
+def _connections(settings: Settings, context_of: ContextOf) -> Connections:
     return Connections(
         sources={source.name: _source(source, context_of) for source in settings.sources},
         portals={portal.name: _portal(settings, portal, context_of) for portal in settings.portals},

@@ -8,6 +8,7 @@ from bridge.settings.model import Settings
 from bridge.settings.portals import PortalSettings
 from bridge.settings.reading import LiveSettings, read_folder, read_settings
 from bridge.settings.sources import Deployment, InternalComments, SignatureEncoding, SourceSettings, Verify
+from bridge.settings.withholding import without_secrets
 
 __all__ = [
     "Deployment",
@@ -23,4 +24,5 @@ __all__ = [
     "in_force",
     "read_folder",
     "read_settings",
+    "without_secrets",
 ]

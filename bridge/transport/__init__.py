@@ -23,7 +23,7 @@ from bridge.models import HttpRequest, HttpResponse, NoResponse
 from bridge.transport.failures import no_response
 from bridge.transport.line import Flight, Line, boot_clock
 
-__all__ = ["MAX_BODY", "ContextOf", "Transport", "boot_clock", "tls_context"]
+__all__ = ["MAX_BODY", "ContextOf", "Transport", "boot_clock", "tls_context", "trusting_nobody"]
 
 ContextOf: TypeAlias = Callable[[Path | None], ssl.SSLContext]
 
@@ -65,6 +65,11 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
             (f"CA_FILE cannot be read as certificates in PEM form ({type(error).__name__})",)
         ) from error
     return context
+
+
+def trusting_nobody(_ca_file: Path | None) -> ssl.SSLContext:
+    """Return a TLS context without certificates, for transports that are never to reach anything."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Transport:

@@ -18,7 +18,7 @@ from bridge.ledger import Ledger, in_force, stored
 from bridge.mapping.language import MappingTexts
 from bridge.mapping.reading import LoadContext
 from bridge.models import SourceName
-from bridge.settings import Settings
+from bridge.settings import Settings, without_secrets
 from bridge.workshop import trying
 from bridge.workshop.apart import Apart, Refused
 from bridge.workshop.trying import Checked, Place, Tried
@@ -55,22 +55,26 @@ class Backtested:
 
 
 class Workshop:
-    """The use case. `settings` are those of now; `context_of` says what mappings may name under them."""
+    """The use case. `settings` are those of now.
+
+    `connections_of` and `context_of` are given them without their secrets, and say how systems and portals
+    are spoken to and what mappings may name.
+    """
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        connections: Callable[[], Connections],
         settings: Callable[[], Settings],
+        connections_of: Callable[[Settings], Connections],
         context_of: Callable[[Settings], LoadContext],
         texts_of: Callable[[str], MappingTexts],
         clock: Callable[[], datetime],
         apart: Apart,
     ) -> None:
         self._ledger = ledger
-        self._connections = connections
         self._settings = settings
+        self._connections_of = connections_of
         self._context_of = context_of
         self._texts_of = texts_of
         self._clock = clock
@@ -129,7 +133,9 @@ class Workshop:
         return Backtested(since=since, cut=since > asked, result=result)
 
     def _place(self) -> Place:
-        settings, connections = self._settings(), self._connections()
+        # No try needs a secret, so none is handed over to where texts are tried that nobody has looked at.
+        settings = without_secrets(self._settings())
+        connections = self._connections_of(settings)
         return Place(
             context=self._context_of(settings),
             samples=settings.mappings,

@@ -1,4 +1,4 @@
-"""The process apart: calls what it is told to, and has neither environment nor files to write to."""
+"""The process apart: calls what it is told to, and has neither our environment nor files to write to."""
 
 import os
 import pickle

@@ -1,6 +1,7 @@
 """Calls functions in a process apart, one at a time and within a time, so that they slow nothing else.
 
-It must not call what needs a ledger, a network or the environment: the process has none of them.
+It must not be given anything secret to hand over, and keeps our environment to itself: that process is given
+none of our secrets. Files, /proc of the same user and the network are not taken away from it.
 """
 
 import contextlib

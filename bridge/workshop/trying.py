@@ -4,7 +4,6 @@ It must not send, look anything up or write: it knows values only, and nothing t
 """
 
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +38,7 @@ from bridge.nexthink import PortalConfig
 from bridge.previewing import Preview
 from bridge.resolving import Later
 from bridge.ticketing import TicketSystem
-from bridge.transport import Transport
+from bridge.transport import Transport, trusting_nobody
 from bridge.workshop.foretelling import Told, told_of
 
 # Of thousands of mappings nobody reads every miss.
@@ -50,7 +49,10 @@ PROBLEMS_SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where mapping texts are tried: what they may name, and how its systems and portals are spoken to."""
+    """Where mapping texts are tried: what they may name, and how its systems and portals are spoken to.
+
+    None of it holds a secret, neither the systems nor the portals.
+    """
 
     context: LoadContext
     samples: Path
@@ -207,7 +209,7 @@ def _attempt(one: Explanation, place: Place) -> Attempt:
 
 def _unreachable(place: Place) -> Connections:
     """Return connections by which deliveries can be read and nothing can be reached."""
-    nobody = Transport(ca_file=None, context_of=lambda _file: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    nobody = Transport(ca_file=None, context_of=trusting_nobody)
     sources = {
         name: Source(
             system=system,

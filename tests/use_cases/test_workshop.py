@@ -1,23 +1,33 @@
 """Mapping texts are tried in a process apart: bounded, without secrets, and with nothing written."""
 
+import base64
+import json
 import os
+import pickle
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from bridge import mapping_files
-from bridge.bootstrap import load_context
-from bridge.bootstrap.outside import connect
+from bridge.backtesting import Backtest
+from bridge.bootstrap import TEXTS, load_context
+from bridge.bootstrap.outside import connect, connect_to_nothing
 from bridge.cli.assuming import settings_for_files
+from bridge.ledger import Ledger, in_force
+from bridge.ledger.tables import deliveries
 from bridge.mapping.language import MappingTexts
-from bridge.models import SourceKind, SourceName
-from bridge.workshop import Edited, trying, with_edited
+from bridge.models import Person, SourceKind, SourceName
+from bridge.settings import Settings, describe, read_settings, without_secrets
+from bridge.workshop import Edited, Workshop, trying, with_edited
 from bridge.workshop.apart import Apart, Refused
 from bridge.workshop.trying import Place, Tried
 
@@ -132,6 +142,138 @@ def test_it_does_not_outlive_who_started_it() -> None:
     apart.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+# ── what is handed over ──────────────────────────────────────────────────────────────────────────────────
+
+# Every secret holds it, and one that is base64 itself holds it within.
+CANARY = b"canary-5f3a91"
+LONG = "canary-5f3a91-and-long-enough-for-every-kind"
+
+
+def _source(name: str, kind: str, verify: str, secret: str, **more: str) -> dict[str, str]:
+    given = {
+        "KIND": kind,
+        "BASE_URL": f"https://{name}.example.com",
+        "VERIFY": verify,
+        "SECRETS": json.dumps([secret]),
+        "TRUST": "payload",
+        "USERNAME": "bridge",
+        **more,
+    }
+    return {f"BRIDGE_SOURCES__{name.upper()}__{setting}": value for setting, value in given.items()}
+
+
+SECRETIVE = {
+    **_source("jira", "jira", "hmac", LONG, TOKEN=LONG),
+    **_source("center", "jira", "standard", base64.b64encode(LONG.encode()).decode(), PASSWORD=LONG),
+    **_source("servicenow", "servicenow", "token", LONG, PASSWORD=LONG, HISTORY="sys_audit"),
+    **_source("other", "servicenow", "basic", f"hook:{LONG}", TOKEN=LONG, API_KEY_HEADER="on"),
+    "BRIDGE_PORTALS__MAIN__BASE_URL": "https://portal.example.com",
+    "BRIDGE_PORTALS__MAIN__USERNAME": "bridge",
+    "BRIDGE_PORTALS__MAIN__PASSWORD": LONG,
+    "BRIDGE_PORTALS__MAIN__NXQL_URL": "https://engine.example.com/2/query",
+    "BRIDGE_PORTALS__MAIN__NXQL_USERNAME": "query",
+    "BRIDGE_PORTALS__MAIN__NXQL_PASSWORD": LONG,
+    "BRIDGE_DATABASE_URL": f"postgresql://bridge:{LONG}@127.0.0.1/bridge",
+    "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
+    "BRIDGE_CONSOLE": "on",
+    "BRIDGE_CONSOLE_PEOPLE": "people.yaml",
+    "BRIDGE_CONSOLE_SECRET": LONG,
+    "BRIDGE_CONSOLE_SIGN_IN": "proxy,oidc",
+    "BRIDGE_CONSOLE_PROXY_PEERS": "127.0.0.1",
+    "BRIDGE_CONSOLE_PROXY_SECRET": LONG,
+    "BRIDGE_CONSOLE_OIDC_ISSUER": "https://login.example.com",
+    "BRIDGE_CONSOLE_OIDC_CLIENT_ID": "bridge",
+    "BRIDGE_CONSOLE_OIDC_CLIENT_SECRET": LONG,
+    "BRIDGE_MAPPINGS": str(MAPPINGS),
+}
+
+
+def shows_a_secret(raw: bytes) -> bool:
+    """Say whether the canary is there as it is or within base64, behind whatever stands before it there."""
+    shifted = (base64.b64encode(b"x" * before + CANARY)[4:-4] for before in range(3))
+    return any(part in raw for part in (CANARY, *shifted))
+
+
+@pytest.fixture
+def secretive() -> Settings:
+    """Settings with every secret that there is."""
+    secret = {doc.name for doc in describe() if doc.secret}
+    given = {re.sub(r"(SOURCES|PORTALS)__[A-Z]+__", r"\1__<NAME>__", name) for name in SECRETIVE}
+    assert secret <= given
+    return read_settings(SECRETIVE)
+
+
+def test_a_secret_is_found_wherever_it_stands(secretive: Settings) -> None:
+    connections = connect(secretive)
+    for source in connections.sources.values():
+        assert shows_a_secret(pickle.dumps(source.system))
+        assert shows_a_secret(pickle.dumps(source.system.account_request()))
+    for portal in connections.portals.values():
+        assert shows_a_secret(pickle.dumps(portal.config))
+    for user in ("a", "ab", "abc"):
+        assert shows_a_secret(base64.b64encode(f"{user}:{LONG}".encode()))
+
+
+def test_settings_without_secrets_are_the_same_otherwise(secretive: Settings) -> None:
+    bare = without_secrets(secretive)
+    assert shows_a_secret(pickle.dumps(secretive))
+    assert not shows_a_secret(pickle.dumps(bare))
+    assert load_context(bare) == load_context(secretive)
+    given = {name for name, value in secretive.sources[0] if value is not None}
+    assert {name for name, value in bare.sources[0] if value is not None} == given
+
+
+def test_nothing_secret_is_handed_over(
+    apart: Apart, texts: MappingTexts, secretive: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[bytes] = []
+    asked = Apart._asked
+
+    def listening(self: Apart, job: bytes, seconds: float) -> Any:
+        jobs.append(job)
+        return asked(self, job, seconds)
+
+    monkeypatch.setattr(Apart, "_asked", listening)
+    now = ledger.read(lambda tx: tx.now)
+    workshop = Workshop(
+        ledger=ledger,
+        settings=lambda: secretive,
+        connections_of=connect_to_nothing,
+        context_of=load_context,
+        texts_of=TEXTS.validate_json,
+        clock=lambda: now,
+        apart=apart,
+    )
+    body = (MAPPINGS / "samples" / "jira-approved.json").read_text()
+    came = {"id": "d1", "key": "d1", "source": "jira", "digest": "x", "timed": 1, "state": "evaluated"}
+    with ledger.engine.begin() as connection:
+        connection.execute(
+            insert(deliveries).values(**came, payload=body, findings="[]", received_at=now, due_at=now)
+        )
+    jira = SourceName("jira")
+    ledger.write(in_force.put_account, source=jira, person=Person(id="712020:bridge", name="The bridge"))
+    ledger.write(
+        in_force.accept_mapping_set, set_hash=texts.hash, texts=TEXTS.dump_json(texts).decode(), by="x"
+    )
+
+    found = workshop.tried(texts, source=jira, payload=body)
+    assert found.checked.problems == ()
+    (request,) = found.attempts[0].requests
+    assert dict(request.headers)["Authorization"] == "Basic ********"
+    result = workshop.backtested(texts, last=timedelta(days=1)).result
+    assert isinstance(result, Backtest)
+    assert (result.tried, result.before.runs, result.differences) == (1, 1, ())
+
+    # Whatever is done apart was done here.
+    public = {
+        one
+        for name, one in vars(trying).items()
+        if isinstance(one, FunctionType) and one.__module__ == trying.__name__ and not name.startswith("_")
+    }
+    assert {pickle.loads(job)[1] for job in jobs} == public
+    assert not any(map(shows_a_secret, jobs))
 
 
 # ── trying ───────────────────────────────────────────────────────────────────────────────────────────────
