@@ -186,8 +186,8 @@ class Acting:
             problem = Problem(reason=Reason.LOOKUP_FAILED, place="devices", detail=later.detail)
             self._aside.refuse(run, problem)
             return
-        log.info("run.lookup_later", run=run.id, reason=later.reason, attempt=run.tries)
-        self._aside.give_back(run, max(again.at - now, timedelta()), later.reason)
+        log.warning("run.lookup_later", run=run.id, reason=later.reason, attempt=run.tries)
+        self._aside.look_up_later(run, max(again.at - now, timedelta()), later.reason, later.detail)
 
 
 def _not_configured(plan: Plan) -> str:

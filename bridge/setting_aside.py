@@ -69,6 +69,10 @@ class SettingAside:
         """Queue a run again."""
         self._ledger.persist(working.give_back, run=run, delay=delay, reason=reason)
 
+    def look_up_later(self, run: Run, delay: timedelta, reason: Reason, detail: str) -> None:
+        """Queue a run again whose devices could not be looked up."""
+        self._ledger.persist(working.look_up_later, run=run, delay=delay, reason=reason, detail=detail)
+
     def refuse(self, run: Run, problem: Problem, calls: tuple[Call, ...] = ()) -> None:
         """End a run that cannot be turned into a call."""
         assert run.plan is not None

@@ -47,6 +47,6 @@ def _require_ledger(settings: Settings) -> None:
     url = urlsplit(settings.database_url.get_secret_value())
     file = Path(url.path[1:])
     if url.scheme == "sqlite" and not file.exists():
-        raise ConfigurationError(
-            (f"BRIDGE_DATABASE_URL: there is no ledger at {file} (`bridge migrate` makes one)",)
-        )
+        elsewhere = "" if Path(".env").exists() else "go to the folder with the bridge's .env, or "
+        problem = f"there is no ledger at {file.absolute()} ({elsewhere}make one by `bridge migrate`)"
+        raise ConfigurationError((f"BRIDGE_DATABASE_URL: {problem}",))

@@ -69,9 +69,19 @@ def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:
 
 def give_back(tx: Tx, *, run: Run, delay: timedelta, reason: Reason | None) -> None:
     """Put a run that has no open call back into the queue, due again after `delay`."""
-    _move(
-        tx, run, (RunState.CLAIMED, RunState.SENDING), RunState.QUEUED, reason=reason, due_at=tx.now + delay
-    )
+    _back(tx, run, delay, reason, detail=None)
+
+
+def look_up_later(tx: Tx, *, run: Run, delay: timedelta, reason: Reason, detail: str) -> None:
+    """Put a run back whose devices could not be looked up; `detail` says why, for whoever asks meanwhile."""
+    assert run.plan is not None
+    _back(tx, run, delay, reason, detail=detail)
+    tx.count("lookup", run.plan.portal, reason)
+
+
+def _back(tx: Tx, run: Run, delay: timedelta, reason: Reason | None, *, detail: str | None) -> None:
+    before = (RunState.CLAIMED, RunState.SENDING)
+    _move(tx, run, before, RunState.QUEUED, reason=reason, detail=detail, due_at=tx.now + delay)
 
 
 def hold(

@@ -214,6 +214,18 @@ def _portals(figures: Figures) -> Iterator[Check]:
             at=newest.last_at,
             output=None if newest.label == CallState.ANSWERED else f"the last call ended as {newest.label}",
         )
+    failed = _totals(figures, "lookup")
+    for portal in sorted({each.name for each in failed}):
+        newest = max((each for each in failed if each.name == portal), key=lambda each: each.last_at)
+        later = [each for each in calls if each.name == portal and each.last_at > newest.last_at]
+        yield Check(
+            name="portals:lookups",
+            status=Health.PASS if later else Health.WARN,
+            value=sum(each.count for each in failed if each.name == portal),
+            component=portal,
+            at=newest.last_at,
+            output=None if later else f"devices cannot be looked up: {newest.label} (see `bridge doctor`)",
+        )
     for pause in figures.pauses:
         yield Check(
             name="pauses",

@@ -25,6 +25,7 @@ _COUNTED = {
     "read": ("bridge_ticket_reads_failed_total", "Tickets that could not be read.", ("source", "reason")),
     "run": ("bridge_run_transitions_total", "Runs that reached a state.", ("mapping", "state")),
     "call": ("bridge_calls_total", "Act calls that ended.", ("portal", "result")),
+    "lookup": ("bridge_lookups_failed_total", "Look-ups of devices that failed.", ("portal", "reason")),
     "engine": ("bridge_engine_answers_total", "Answers of single Engines.", ("portal", "code")),
     "trip": (
         "bridge_limit_trips_total",

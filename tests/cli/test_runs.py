@@ -232,7 +232,7 @@ def test_who_decided_what_stands_in_the_story(home):
 def test_looking_makes_no_ledger(home, command):
     result = home.run(*command, code=1)
     assert "there is no ledger at" in result.stderr
-    assert "`bridge migrate` makes one" in result.stderr
+    assert "go to the folder with the bridge's .env, or make one by `bridge migrate`" in result.stderr
     assert not (home.folder / "data").exists()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx, sending, sessions, working
+from bridge.ledger import Tx, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.models import (
     CallState,
@@ -508,9 +508,16 @@ def test_s10_an_engine_that_does_not_answer_means_that_nothing_is_sent(house, ne
     nexthink.fault("status", status=503, path="/nxql/engine-emea-2/*")
     mine.work()
     assert (mine.state(run), mine.calls(run), sent(nexthink)) == (RunState.QUEUED, [], [])
+    # Whoever looks meanwhile sees why, and health tells whoever does not look.
+    told = mine.story(run).run
+    assert told.detail is not None
+    assert "engine-emea-2" in told.detail
+    failed = [each for each in mine.ledger.read(queries.figures).totals if each.kind == "lookup"]
+    assert [(each.name, each.label, each.count) for each in failed] == [(told.plan.portal, told.reason, 1)]
     mine.later(seconds=6)
     mine.work()
     assert mine.state(run) is RunState.ANSWERED
+    assert mine.story(run).run.detail is None
 
 
 def test_s10_a_lookup_that_fails_until_the_run_is_too_old_ends_it_and_is_told(house, nexthink):

@@ -119,6 +119,10 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"totals": (total("call", "main", "not_connected"),)},
         "portals:last_good_call",
     ),
+    "devices that cannot be looked up": (
+        {"totals": (total("lookup", "main", "lookup_failed"),)},
+        "portals:lookups",
+    ),
 }
 
 
@@ -129,6 +133,13 @@ def test_what_needs_a_person_warns_and_keeps_us_in_rotation(case: str) -> None:
     assert status is Health.WARN
     assert list(found) == [name]
     assert not_ready(commits=True, has_mapping_set=True) == ()
+
+
+def test_a_look_up_that_failed_is_no_concern_once_a_call_was_made() -> None:
+    failed = total("lookup", "main", "lookup_failed", minutes_ago=2)
+    called = total("call", "main", "answered", minutes_ago=1)
+    status, found = diagnosed(totals=(failed, called))
+    assert (status, list(found)) == (Health.PASS, [])
 
 
 def test_it_is_said_when_the_first_held_run_goes_on() -> None:

@@ -142,8 +142,12 @@ _WORDS: Final[Mapping[str, Callable[[Check], tuple[str, Page | None]]]] = {
         Page(endpoint="console.deliveries", words="Its deliveries", given={"source": check.component or ""}),
     ),
     "portals:last_good_call": lambda check: (
-        f"Portal {check.component} did not answer its last call",
+        f"Portal {check.component} did not answer its last call (this ends with the next that is answered)",
         None,
+    ),
+    "portals:lookups": lambda check: (
+        f"Runs wait because portal {check.component} or its Engines do not tell which devices are meant",
+        _runs(RunState.QUEUED),
     ),
     "queue:oldest_run": lambda check: (_waited(check, "A run that is due"), _runs(RunState.QUEUED)),
     "queue:oldest_delivery": lambda check: (
