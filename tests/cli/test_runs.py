@@ -228,11 +228,17 @@ def test_who_decided_what_stands_in_the_story(home):
     assert "comment owed    resolved 1, internal: owed" in text
 
 
+def test_who_stands_in_another_folder_is_told_so(home):
+    (home.folder / ".env").unlink()
+    result = home.run("runs", code=1)
+    assert f"at {home.folder}/data/bridge.sqlite3 (go to the folder with the bridge's .env" in result.stderr
+
+
 @pytest.mark.parametrize("command", [("runs",), ("why", "SUP-1"), ("runs", "show", "r1"), ("deliveries",)])
 def test_looking_makes_no_ledger(home, command):
     result = home.run(*command, code=1)
     assert "there is no ledger at" in result.stderr
-    assert "go to the folder with the bridge's .env, or make one by `bridge migrate`" in result.stderr
+    assert "(make one by `bridge migrate`)" in result.stderr
     assert not (home.folder / "data").exists()
 
 
