@@ -30,6 +30,10 @@ POLL_SECONDS = 2.0
 CLAIM_SECONDS = 0.05
 # What one claim takes at most: each run then waits for its intent's commit, and gives up after some seconds.
 CLAIMED_AT_ONCE = 64
+# Seconds for a claim that is under way when we are told to stop: what it takes is waited for like the rest.
+RETURN_SECONDS = 2.0
+# Seconds for closing the session. Where the ledger hangs, others find that its beat stands still.
+CLOSE_SECONDS = 3.0
 
 
 class Worker:
@@ -67,6 +71,7 @@ class Worker:
         self._comment_senders = comment_senders
         self._beat_seconds = beat_seconds
         self._stopping = stopping
+        self._returned = threading.Event()
         self._lock = threading.Lock()
         self._in_flight: dict[RunId, PortalName] = {}
         self._claim_in_doubt = False
@@ -79,6 +84,12 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop."""
+        try:
+            self._work()
+        finally:
+            self._returned.set()
+
+    def _work(self) -> None:
         self._undertaking.open()
         threads = [
             threading.Thread(target=self._beat, name="beat", daemon=True),
@@ -103,25 +114,35 @@ class Worker:
         self._waker.close()
 
     def stop(self) -> None:
-        """Claim nothing more; `run` returns soon after."""
+        """Claim nothing more; `run` returns soon after. Takes locks, so no signal handler may call it."""
         self._stopping.set()
         self._waker.nudge()
 
     def drain(self, grace_seconds: float) -> int:
         """Wait for what is under way, then close the session; return how many calls were left behind.
 
-        The beat goes on meanwhile, so that nobody takes us for dead.
+        The beat goes on meanwhile, so that nobody takes us for dead. Whatever `run`, the calls or the ledger
+        hang on, this returns a few seconds after the grace at the latest.
         """
         ends = time.monotonic() + grace_seconds
+        self._returned.wait(RETURN_SECONDS)
         while self._under_way() and time.monotonic() < ends:
             time.sleep(0.05)
         left = self._under_way()
+        if self._undertaking.session:
+            closing = threading.Thread(target=self._close, name="closing", daemon=True)
+            closing.start()
+            closing.join(CLOSE_SECONDS)
+            if closing.is_alive():
+                log.warning("worker.session_left_open", session=self._undertaking.session)
+        log.info("worker.stopped", session=self._undertaking.session, count=left)
+        return left
+
+    def _close(self) -> None:
         try:
             self._undertaking.close()
         except LedgerUnavailable:
             log.warning("worker.session_left_open", session=self._undertaking.session)
-        log.info("worker.stopped", session=self._undertaking.session, count=left)
-        return left
 
     def _under_way(self) -> int:
         with self._lock:

@@ -1,5 +1,6 @@
 """`worker` as a process: it ends with grace, never holds up whoever ends it, and does not start unfit."""
 
+import os
 import resource
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from bridge.cli.working import ENDING_SECONDS
 from bridge.open_files import SPARE
 from bridge.sandbox.client import NexthinkControl
 
@@ -57,6 +59,116 @@ def test_a_second_interrupt_ends_at_once(home, sandbox, ended, until, interrupt)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1)
     assert interrupt(process, signal.SIGINT) == 130
+
+
+def started(home, ended, *arguments, **variables):
+    """Start a worker, as `bridge worker` or by a program, and wait until it works."""
+    process = subprocess.Popen(
+        [sys.executable, *(arguments or ("-m", "bridge", "worker"))],
+        cwd=home.folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ended(process)
+    for line in process.stderr:
+        if '"worker.started"' in line:
+            return process
+    raise AssertionError(process.wait())
+
+
+def last_words(process, *, seconds):
+    """Return the exit code, which must come soon, and what was written to the standard error until then."""
+    _, errors = process.communicate(timeout=seconds)
+    return process.returncode, errors
+
+
+INTERRUPTED = """
+import signal, threading
+from bridge.cli import main
+from bridge.worker import Worker
+
+stop, notify_all = Worker.stop, threading.Condition.notify_all
+
+def interrupted(condition):
+    if threading.current_thread() is threading.main_thread():
+        threading.Condition.notify_all = notify_all
+        signal.raise_signal(signal.SIGTERM)
+    notify_all(condition)
+
+def stop_interrupted(worker):
+    threading.Condition.notify_all = interrupted
+    stop(worker)
+
+Worker.stop = stop_interrupted
+main(["worker"])
+"""
+
+
+@pytest.mark.journey
+def test_a_second_signal_in_the_middle_of_stopping_does_not_keep_a_worker_from_ending(home, ended):
+    # Ctrl-C in `make run` sends SIGINT to the worker, and SIGTERM a moment later. On a busy machine that came
+    # while an Event that the first one set held its lock; here it always does.
+    home.migrate()
+    process = started(home, ended, "-c", INTERRUPTED)
+    process.send_signal(signal.SIGINT)
+    code, errors = last_words(process, seconds=10)
+    assert code == 0
+    assert errors.count('"worker.stopped"') == 1
+
+
+HANGING = """
+import threading
+from bridge.cli import main, working
+from bridge.{module} import {name}
+
+def hang(*_):
+    threading.Event().wait()
+
+{name}.{method} = hang
+working.ENDING_SECONDS = {seconds}
+main(["worker"])
+"""
+
+
+def hanging(*, module, name, method, seconds=ENDING_SECONDS):
+    return HANGING.format(module=module, name=name, method=method, seconds=seconds)
+
+
+@pytest.mark.journey
+def test_a_worker_whose_claims_hang_is_drained_all_the_same(home, ended):
+    home.migrate()
+    program = hanging(module="worker", name="Worker", method="_claim")
+    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
+    process.send_signal(signal.SIGTERM)
+    code, errors = last_words(process, seconds=10)
+    assert code == 0
+    assert '"worker.stopped"' in errors
+    with closing(sqlite3.connect(home.folder / DATABASE)) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions WHERE ended_at IS NULL").fetchone() == (0,)
+
+
+@pytest.mark.journey
+def test_a_worker_whose_session_cannot_be_closed_says_so_and_ends(home, ended):
+    home.migrate()
+    program = hanging(module="undertaking", name="Undertaking", method="close")
+    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
+    process.send_signal(signal.SIGTERM)
+    _, errors = last_words(process, seconds=10)
+    assert errors.index('"worker.session_left_open"') < errors.index('"worker.stopped"')
+
+
+@pytest.mark.journey
+def test_a_worker_that_cannot_even_be_closed_ends_and_says_where_it_hung(home, ended):
+    home.migrate()
+    program = hanging(module="bootstrap", name="Bridge", method="stop", seconds=1.0)
+    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
+    process.send_signal(signal.SIGTERM)
+    code, errors = last_words(process, seconds=10)
+    assert code == 1
+    assert '"worker.stopped"' in errors
+    assert "in hang" in errors
 
 
 def test_a_worker_refuses_a_ledger_from_the_future(home, ended):
