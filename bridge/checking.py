@@ -150,9 +150,9 @@ def _differences(case: Case, decisions: Iterable[Decision], event: TicketEvent |
 
 
 def _why_not(decision: Decision | None) -> str:
-    """Return the condition that did not hold, as a sentence after a colon."""
+    """Return the first condition that did not hold, as a sentence after a colon."""
     failed = [trace for trace in (decision.trace if decision else ()) if trace.held is not True]
-    return f": {conditions.sentence(failed[-1])}" if failed else " (run 'bridge explain' on the sample)"
+    return f": {conditions.sentence(failed[0])}" if failed else " (run 'bridge explain' on the sample)"
 
 
 def _compared(expected: Expected, result: Plan | Unplannable) -> Iterator[str]:

@@ -12,7 +12,7 @@ from bridge import comments, events
 from bridge.connections import Connections
 from bridge.errors import Reason
 from bridge.ledger.accepting import NewRun, Verdict
-from bridge.mapping.evaluate import MISSES_KEPT, evaluate
+from bridge.mapping.evaluate import MISSES_KEPT, distance, evaluate
 from bridge.mapping.language import MappingSet
 from bridge.models import (
     ConditionTrace,
@@ -274,7 +274,7 @@ def _kept(decided: list[tuple[Decision, Json]]) -> Json:
     """Return all that fired, and the nearest misses: a ticket may have seen a hundred changes."""
     fired = [finding for decision, finding in decided if decision.outcome is not Outcome.MISSED]
     missed = [pair for pair in decided if pair[0].outcome is Outcome.MISSED]
-    missed.sort(key=lambda pair: -len(pair[0].trace))
+    missed.sort(key=lambda pair: distance(pair[0]))
     return fired + [finding for _, finding in missed[:MISSES_KEPT]]
 
 

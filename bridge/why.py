@@ -23,6 +23,9 @@ from bridge.models import (
 )
 
 _WAITS: Final = (RunState.QUEUED, RunState.CLAIMED, RunState.HELD)
+# Whoever asks wants to mend one mapping, not to read all of them.
+_NAMED: Final = 3
+_CONDITIONS_TOLD: Final = 2
 _SENT: Final = (RunState.SENDING, RunState.ANSWERED, RunState.UNKNOWN)
 
 
@@ -37,11 +40,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMiss:
-    """A mapping that did not fire: how many conditions held, and those that kept it from firing."""
+    """A mapping that did not fire: how many conditions held and how many did not, and the latter told."""
 
     mapping: MappingId
     held: int
+    short: int
     failed: tuple[str, ...]
+
+    @property
+    def distance(self) -> tuple[int, int]:
+        """Rank it, the nearest lowest, as the findings are ordered."""
+        return self.short, -self.held
 
 
 def of_ticket(arrived: Sequence[DeliveryLine], made: Sequence[Run]) -> Answer:
@@ -64,10 +73,15 @@ def of_delivery(delivery: DeliveryLine) -> Answer:
     return Answer(text=_came_of(delivery), delivery=delivery.id)
 
 
-def nearest(findings: Json) -> NearMiss | None:
-    """Return the mapping that came nearest to firing; None where none was asked, or none missed."""
+def nearest(findings: Json) -> tuple[NearMiss, ...]:
+    """Return the mappings that came nearest to firing: those that equally few conditions kept from it."""
     misses = [_miss(finding) for finding in findings if finding["outcome"] == Outcome.MISSED]
-    return max(misses, key=lambda miss: miss.held, default=None)
+    misses.sort(key=lambda miss: miss.distance)
+    # A ticket may have seen many changes, and a mapping has missed each of them.
+    by_mapping: dict[MappingId, NearMiss] = {}
+    for miss in misses:
+        by_mapping.setdefault(miss.mapping, miss)
+    return tuple(miss for miss in by_mapping.values() if miss.short == misses[0].short)
 
 
 def _of_run(made: Sequence[Run]) -> Answer:
@@ -111,30 +125,50 @@ def _no_mapping(delivery: DeliveryLine) -> str:
     empty = [each["mapping"] for each in delivery.findings if each["outcome"] == Outcome.IGNORED]
     if empty:
         return f"Nothing ran: {empty[0]} fired, but found no device for it and says that this is ignored."
-    miss = nearest(delivery.findings)
-    if miss is None:
+    near = nearest(delivery.findings)
+    if not near:
         return (
             "Nothing ran: no mapping is for such events of this source, or what the mappings saw was removed."
         )
+    if len(near) == 1:
+        told = f"{near[0].mapping} came nearest: {_fell_short(near[0])}."
+    else:
+        told = f"{_names(near)} came equally near. " + " ".join(
+            f"{miss.mapping}: {_fell_short(miss)}." for miss in near[:_NAMED]
+        )
+    return f"Nothing ran, because no mapping fired. {told}"
+
+
+def _names(near: Sequence[NearMiss]) -> str:
+    named = [str(miss.mapping) for miss in near[:_NAMED]]
+    if len(near) > _NAMED:
+        named.append(f"{len(near) - _NAMED} more")
+    return f"{', '.join(named[:-1])} and {named[-1]}"
+
+
+def _fell_short(miss: NearMiss) -> str:
+    failed = "; ".join(miss.failed[:_CONDITIONS_TOLD])
+    if len(miss.failed) > _CONDITIONS_TOLD:
+        failed += f"; and {len(miss.failed) - _CONDITIONS_TOLD} more"
     held = f"{miss.held} of its conditions held" if miss.held > 1 else "one of its conditions held"
-    before = f"{held}, but" if miss.held else "its first condition did not hold:"
-    near = f"{miss.mapping} came nearest: {before} {'; '.join(miss.failed)}"
-    return f"Nothing ran, because no mapping fired. {near}."
+    return f"{held}, but {failed}" if miss.held else failed
 
 
-def _nearness(delivery: DeliveryLine) -> int:
+def _nearness(delivery: DeliveryLine) -> tuple[int, int, int]:
     """Rank a delivery by how near it came to a run."""
     if delivery.reason is not Reason.NO_MAPPING:
-        return -1 if delivery.reason else 1_000
-    miss = nearest(delivery.findings)
-    return miss.held if miss else 0
+        return (-1 if delivery.reason else 2, 0, 0)
+    near = nearest(delivery.findings)
+    return (1, -near[0].short, near[0].held) if near else (0, 0, 0)
 
 
 def _miss(finding: Json) -> NearMiss:
     conditions = finding["conditions"]
+    held = sum(each["held"] is True for each in conditions)
     return NearMiss(
         mapping=MappingId(finding["mapping"]),
-        held=sum(each["held"] is True for each in conditions),
+        held=held,
+        short=len(conditions) - held,
         failed=tuple(_failed(conditions)),
     )
 

@@ -64,9 +64,9 @@ def make_run(make_plan: Callable[..., Plan]) -> Callable[..., Run]:
 
 
 def test_the_mapping_that_came_nearest_is_named_with_what_kept_it_from_firing() -> None:
-    far = missed("far", condition("ticket.project is 'OPS'", False))
+    far = missed("far", *(condition(f"f{n} is 'x'", True) for n in (1, 2)), *(condition("g", False),) * 2)
     near = missed("near", condition("a is 'x'", True), condition("b is 'y'", False))
-    other = missed("other", condition("c is 'z'", False))
+    other = missed("other", condition("c is 'z'", False), condition("d is 'z'", False))
     answer = why.of_ticket(
         (delivery(2, Reason.NO_MAPPING, other), delivery(1, Reason.NO_MAPPING, near, far)), ()
     )
@@ -80,9 +80,31 @@ def test_the_mapping_that_came_nearest_is_named_with_what_kept_it_from_firing() 
 def test_of_two_that_came_as_near_the_newest_is_told() -> None:
     found = [delivery(n, Reason.NO_MAPPING, missed(f"m{n}", condition("a is 'y'", False))) for n in (2, 1)]
     answer = why.of_ticket(found, ())
-    assert (
-        "m2 came nearest: its first condition did not hold: a is 'y', the mapping wants 'x'." in answer.text
+    assert "m2 came nearest: a is 'y', the mapping wants 'x'." in answer.text
+
+
+def test_mappings_that_came_equally_near_are_all_named_and_of_many_three() -> None:
+    both = (missed("a", condition("p", False)), missed("b", condition("q", True), condition("r", False)))
+    assert why.of_delivery(delivery(1, Reason.NO_MAPPING, *both)).text == (
+        "Nothing ran, because no mapping fired. b and a came equally near. "
+        "b: one of its conditions held, but r, the mapping wants 'x'. a: p, the mapping wants 'x'."
     )
+    many = [missed(f"m{n}", condition("p", False)) for n in range(5)]
+    text = why.of_delivery(delivery(1, Reason.NO_MAPPING, *many)).text
+    assert "m0, m1, m2 and 2 more came equally near. m0: " in text
+    assert "m3" not in text
+
+
+def test_a_mapping_that_missed_many_changes_is_named_once_with_its_nearest_miss() -> None:
+    misses = [missed("m", condition("p", False), condition("q", False)), missed("m", condition("r", False))]
+    told = why.of_delivery(delivery(1, Reason.NO_MAPPING, *misses)).text
+    assert told.endswith("m came nearest: r, the mapping wants 'x'.")
+
+
+def test_of_many_conditions_that_did_not_hold_two_are_told() -> None:
+    miss = missed("m", *(condition(f"c{n}", False) for n in range(4)))
+    told = why.of_delivery(delivery(1, Reason.NO_MAPPING, miss)).text
+    assert told.endswith("c0, the mapping wants 'x'; c1, the mapping wants 'x'; and 2 more.")
 
 
 @pytest.mark.parametrize(

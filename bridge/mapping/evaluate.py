@@ -33,8 +33,8 @@ MISSES_KEPT = 25
 def evaluate(event: TicketEvent, mapping_set: MappingSet, *, received_at: datetime) -> Evaluation:
     """Return what comes of an event: every mapping that fired, and the nearest that did not.
 
-    A miss carries its conditions up to the first that did not hold. `received_at` stands in where the event
-    does not say when it happened.
+    A miss carries all its conditions, or one with many that held would seem nearer than it is.
+    `received_at` stands in where the event does not say when it happened.
     """
     view = View(event)
     listed = mapping_set.by_event.get((event.ref.source, event.kind))
@@ -43,13 +43,13 @@ def evaluate(event: TicketEvent, mapping_set: MappingSet, *, received_at: dateti
     missed: list[Decision] = []
     # A set of a few is told of as a whole; of thousands those that cannot fire are not all looked at.
     for rule in listed.of(view, besides=MISSES_KEPT) if listed else ():
-        trace = _until_failure(rule, view)
-        if trace[-1].held is True:
+        trace = tuple(conditions.trace(one, view) for one in rule.when)
+        if all(one.held is True for one in trace):
             fired.append(rule)
             decisions.append(_decide(rule, trace, view, mapping_set.hash, received_at))
         else:
             missed.append(Decision(mapping=rule.id, outcome=Outcome.MISSED, trace=trace))
-    missed.sort(key=lambda decision: -len(decision.trace))
+    missed.sort(key=distance)
     settled = _settled(fired, decisions, view)
     return Evaluation(mapping_set=mapping_set.hash, decisions=(*settled, *missed[:MISSES_KEPT]))
 
@@ -68,17 +68,14 @@ def explain(event: TicketEvent, mapping_set: MappingSet, *, received_at: datetim
         if rule.id not in chosen:
             trace = (*_about_event(rule, event), *(conditions.trace(one, view) for one in rule.when))
             missed.append(Decision(mapping=rule.id, outcome=Outcome.MISSED, trace=trace))
-    missed.sort(key=lambda decision: sum(one.held is not True for one in decision.trace))
+    missed.sort(key=distance)
     return (*chosen.values(), *missed)
 
 
-def _until_failure(rule: MappingRule, view: View) -> tuple[ConditionTrace, ...]:
-    traces: list[ConditionTrace] = []
-    for condition in rule.when:
-        traces.append(conditions.trace(condition, view))
-        if traces[-1].held is not True:
-            break
-    return tuple(traces)
+def distance(missed: Decision) -> tuple[int, int]:
+    """Rank a miss, the nearest lowest: by how few conditions did not hold, then by how many held."""
+    held = sum(one.held is True for one in missed.trace)
+    return len(missed.trace) - held, -held
 
 
 def _about_event(rule: MappingRule, event: TicketEvent) -> tuple[ConditionTrace, ...]:

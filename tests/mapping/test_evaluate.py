@@ -515,6 +515,23 @@ def test_a_thousand_misses_leave_a_short_trace_and_the_nearest(
     assert sum(len(decision.trace) for decision in found) == MISSES_KEPT + 1
 
 
+def test_the_nearest_is_what_fewest_conditions_kept_from_firing_then_what_most_held_of(
+    load_texts: Load, event: MakeEvent, mapping: str
+) -> None:
+    whens = {
+        "long": (TRUE, TRUE, FALSE, FALSE),
+        "one": (FALSE,),
+        "more": (FALSE, TRUE),
+    }
+    texts = [
+        with_when(mapping.replace("id: repair", f"id: {name}"), ", ".join(when))
+        for name, when in whens.items()
+    ]
+    loaded = load_texts(*texts)
+    for found in (decisions(event(), loaded), explain(event(), loaded, received_at=NOW)):
+        assert [decision.mapping for decision in found] == ["more", "one", "long"]
+
+
 def test_explain_shows_every_condition_of_every_mapping_near_misses_first(
     load_texts: Load, event: MakeEvent, mapping: str
 ) -> None:
