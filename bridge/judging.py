@@ -15,6 +15,7 @@ from bridge.ledger.accepting import NewRun, Verdict
 from bridge.mapping.evaluate import MISSES_KEPT, distance, evaluate
 from bridge.mapping.language import MappingSet
 from bridge.models import (
+    ONCE,
     ConditionTrace,
     Decision,
     Delivery,
@@ -264,7 +265,7 @@ def _run_key(delivery: Delivery, event: TicketEvent, result: Plan | Unplannable)
         problem = f"{result.problem.reason}:{result.problem.place}:{result.problem.detail}"
         return f"problem:{hashlib.sha256(problem.encode()).hexdigest()[:32]}"
     if result.repeat is Repeat.NEVER:
-        return "once"
+        return ONCE
     if event.change_key is not None:
         return bounded(event.change_key)
     return f"digest:{delivery.digest}" if delivery.timed else f"delivery:{delivery.key}"

@@ -76,6 +76,10 @@ class Repeat(StrEnum):
     PER_CHANGE = "per_change"
 
 
+# The key of a run beside which a ticket gets no other of its mapping (A2).
+ONCE = "once"
+
+
 class Visibility(StrEnum):
     INTERNAL = "internal"
     PUBLIC = "public"

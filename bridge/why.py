@@ -68,6 +68,23 @@ def of_ticket(arrived: Sequence[DeliveryLine], made: Sequence[Run]) -> Answer:
     return of_delivery(max(arrived, key=_nearness))
 
 
+def since(arrived: Sequence[DeliveryLine], made: Sequence[Run]) -> Answer | None:
+    """Say why what arrived after the newest run led to none; None where nothing did that people wonder about.
+
+    Of several a change that was served before comes first: somebody expected it to run again.
+    """
+    if not made:
+        return None
+    # The comments that the bridge writes come back to it, and surprise nobody.
+    later = [
+        each
+        for each in arrived
+        if each.received_at > made[0].created_at and each.reason and each.reason is not Reason.OWN_CHANGE
+    ]
+    served = [each for each in later if each.reason is Reason.ALREADY_SERVED]
+    return next((of_delivery(each) for each in (*served, *later)), None)
+
+
 def of_delivery(delivery: DeliveryLine) -> Answer:
     """Say what came of a delivery."""
     return Answer(text=_came_of(delivery), delivery=delivery.id)
@@ -112,13 +129,26 @@ def _came_of(delivery: DeliveryLine) -> str:
         case None:
             return "A mapping fired, and a run was made for it."
         case Reason.ALREADY_SERVED:
-            return f"Nothing further ran: {delivery.detail or 'a mapping fired that has had its run before'}."
+            return f"Nothing further ran: {delivery.detail or _served(delivery)}."
         case Reason.NO_MAPPING:
             return _no_mapping(delivery)
         case Reason.OWN_CHANGE:
             return "Nothing ran: the change was made by the bridge's own account, or carries its marker."
     why = f": {delivery.detail}" if delivery.detail else ""
     return f"Nothing ran: what arrived needs nothing ({delivery.reason.replace('_', ' ')}{why})."
+
+
+def _served(delivery: DeliveryLine) -> str:
+    served = [each for each in delivery.findings if each["outcome"] == Outcome.ALREADY_SERVED]
+    # Findings of the first release do not say whether one run is all that a ticket may have.
+    once = [each["mapping"] for each in served if each.get("once")]
+    if once:
+        return (
+            f"{once[0]} has had its one run for this ticket (write `repeat: per_change` in the mapping where "
+            "each such change is to run it)"
+        )
+    name = served[0]["mapping"] if served else "a mapping fired that"
+    return f"{name} has had its run for this ticket or this change before"
 
 
 def _no_mapping(delivery: DeliveryLine) -> str:

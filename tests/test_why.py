@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -131,7 +131,14 @@ def test_of_joined_conditions_the_part_that_did_not_hold_is_told(joined: Any, to
         ({"state": DeliveryState.PENDING, "reason": None}, "Nothing ran yet: the delivery waits"),
         ({"reason": Reason.OWN_CHANGE}, "made by the bridge's own account"),
         ({"reason": Reason.UNSERVED_KIND, "detail": "a <b>project</b>"}, "(unserved kind: a <b>project</b>)"),
-        ({"reason": Reason.ALREADY_SERVED}, "has had its run before"),
+        ({"reason": Reason.ALREADY_SERVED}, "has had its run for this ticket or this change before"),
+        (
+            {
+                "reason": Reason.ALREADY_SERVED,
+                "findings": [missed("m", outcome="already_served") | {"once": True}],
+            },
+            "Nothing further ran: m has had its one run for this ticket (write `repeat: per_change`",
+        ),
         ({"reason": Reason.NO_MAPPING}, "or what the mappings saw was removed"),
         ({"reason": None}, "A mapping fired"),
         (
@@ -176,3 +183,20 @@ def test_why_a_run_waits_or_ended_stands_in_the_sentence(make_run: Callable[...,
         why.of_ticket((), made).text
         == "Nothing ran: the newest run, of mapping office, is recorded (shadow)."
     )
+
+
+def test_what_came_after_the_run_is_told_and_first_what_was_served_before(
+    make_run: Callable[..., Run],
+) -> None:
+    made = (make_run(1, RunState.ANSWERED),)
+    later = AT + timedelta(minutes=1)
+    own, needless, served = (
+        replace(delivery(number, reason), received_at=later)
+        for number, reason in enumerate((Reason.OWN_CHANGE, Reason.NO_MAPPING, Reason.ALREADY_SERVED))
+    )
+    told = why.since((own, needless, served), made)
+    assert told is not None
+    assert told.delivery == served.id
+    assert why.since((own,), made) is None
+    assert why.since((delivery(1, Reason.ALREADY_SERVED),), made) is None
+    assert why.since((served,), ()) is None

@@ -21,7 +21,7 @@ from bridge.ledger.queries import DeliveryLine, Total
 from bridge.models import DeliveryId, DeliveryState, Json, Outcome, Run
 from bridge.settings import Settings
 from bridge.ticketing.keys import as_written
-from bridge.why import of_ticket
+from bridge.why import of_ticket, since
 
 
 @click.command()
@@ -74,6 +74,8 @@ def why(ticket: str, limit: int, for_programs: bool) -> None:
         _print_nothing_arrived(ticket, refused)
     else:
         line(of_ticket(arrived, made).text)
+        if latest := since(arrived, made):
+            line(f"Since then: {latest.text}")
         line()
         for delivery in arrived:
             _print_delivery(delivery, made)
@@ -133,7 +135,10 @@ def _print_delivery(delivery: DeliveryLine, made: Sequence[Run]) -> None:
             indent=2,
         )
     if delivery.reason is not None:
-        line(f"{delivery.reason}{f': {delivery.detail}' if delivery.detail else ''}", indent=2)
+        line(
+            f"{delivery.reason.replace('_', ' ')}{f': {delivery.detail}' if delivery.detail else ''}",
+            indent=2,
+        )
     elif delivery.state is DeliveryState.EVALUATED and not delivery.findings:
         line("what the mappings saw was removed (`bridge purge` or `bridge erase`)", indent=2)
         for run in made:

@@ -18,6 +18,7 @@ from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import deliveries, runs
 from bridge.ledger.waking import ring
 from bridge.models import (
+    ONCE,
     Delivery,
     DeliveryId,
     DeliveryState,
@@ -216,8 +217,10 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[Run
     served = {new.id: served_by(tx, new) for new in ordered if new.id not in made}
     if not served:
         return made, verdict.reason
+    once = {new.id for new in ordered if new.key == ONCE}
     findings = [
         {**finding, "outcome": Outcome.ALREADY_SERVED, "run": served[finding["run"]]}
+        | ({"once": True} if finding["run"] in once else {})
         if finding["run"] in served
         else finding
         for finding in verdict.findings

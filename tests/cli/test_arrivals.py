@@ -1,6 +1,7 @@
 """`deliveries`, `why` and `sample`: what arrived, why it led where it did, and how it becomes a sample."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -67,7 +68,25 @@ def test_why_names_the_earlier_run_that_stands_in_the_way(home):
         payload = json.loads((home.folder / "mappings" / "samples" / "jira-approved.json").read_text())
         payload["timestamp"] += 60_000
         assert ledger.arrive(payload)["runs"] == []
-    assert f"no further run: run {run} was made for it before" in home.run("why", "SUP-101").stdout
+    text = home.run("why", "SUP-101").stdout
+    assert f"no further run: run {run} was made for it before" in text
+    assert "\nSince then: Nothing further ran: office-repair-when-approved has had its run" in text
+    assert "\n  already served\n" in text
+
+
+def test_why_names_the_way_out_where_a_ticket_has_had_its_one_run(home):
+    (files,) = (path for path in (home.folder / "mappings").glob("*.yaml") if "repeat:" in path.read_text())
+    files.write_text(re.sub(r"\n +repeat: .*", "", files.read_text()))
+    with home.ledger() as ledger:
+        ledger.arrive("jira-approved.json")
+        payload = json.loads((home.folder / "mappings" / "samples" / "jira-approved.json").read_text())
+        payload["timestamp"] += 60_000
+        payload["changelog"]["id"] = "99901"
+        assert ledger.arrive(payload)["runs"] == []
+    assert (
+        "\nSince then: Nothing further ran: office-repair-when-approved has had its one run for this ticket "
+        "(write `repeat: per_change` in the mapping"
+    ) in home.run("why", "SUP-101").stdout
 
 
 def test_why_counts_what_was_refused_at_the_door_when_nothing_arrived(home):

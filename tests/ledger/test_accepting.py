@@ -121,7 +121,7 @@ def test_a2_what_was_served_already_says_by_which_run(ledger, accept, make_run, 
     assert (accepted.runs, accepted.reason) == ((), Reason.ALREADY_SERVED)
     told = ledger.read(queries.one_delivery, delivery=DeliveryId("d9"))
     assert told.reason == Reason.ALREADY_SERVED
-    assert told.findings == [{"mapping": "office", "outcome": "already_served", "run": "r1"}]
+    assert told.findings == [{"mapping": "office", "outcome": "already_served", "run": "r1", "once": True}]
 
 
 def test_a3_many_changes_at_once_do_not_pass_the_guard(ledger, make_delivery, make_run, database_url, clock):

@@ -38,16 +38,13 @@ def install(door: Blueprint, services: Services) -> None:
             return _led_to(key)
         found = services.ledger.read(_about, key=key)
         deliveries, runs = found.deliveries.deliveries, found.runs.runs
-        newest = deliveries[0] if deliveries else None
-        # What came after the newest run may be what somebody wonders about.
-        later = newest is not None and runs and newest.received_at > runs[0].created_at and newest.reason
         return shown(
             "ticket.html",
             key=key,
             sought=key,
             found=found,
             answer=why.of_ticket(deliveries, runs),
-            latest=why.of_delivery(newest) if newest is not None and later else None,
+            latest=why.since(deliveries, runs),
         )
 
 

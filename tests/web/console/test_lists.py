@@ -257,7 +257,7 @@ def test_a_ticket_shows_its_runs_and_what_came_of_the_newest_change(
         "An action was asked for and sent: the newest run, of mapping teams-cache-when-chosen, is answered."
         in page.words
     )
-    assert "Of the newest delivery" not in page.words
+    assert "Since then" not in page.words
 
 
 def test_of_a_ticket_of_which_nothing_came_the_refusals_are_counted(web: Any) -> None:
