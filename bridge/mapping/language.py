@@ -6,7 +6,9 @@ It must not read files, run tests or look at tickets.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+import re2
 from jsonschema.protocols import Validator
 
 from bridge.errors import ConfigurationError
@@ -23,6 +25,11 @@ from bridge.mapping.rules import MappingRule
 from bridge.mapping.shortlist import Shortlist, shortlist
 from bridge.mapping.wording import nearest
 from bridge.models import EventKind, Json, Mode, SourceName
+
+# As `_note_identifiers` writes it.
+_STANDS_TWICE: Final = re2.compile(
+    r"mapping '.*' stands in ([^:\n]+):[0-9]+:[0-9]+ too \(give one another id\)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +161,12 @@ class _Loading:
             context=self.context,
             compiled=self.compiled,
         )
+
+
+def other_file(problem: str) -> str | None:
+    """Return the file that holds a mapping's id already, where that is a problem; else None."""
+    found = _STANDS_TWICE.fullmatch(problem)
+    return found[1] if found else None
 
 
 def _sound(data: Json, key: str, faulty: frozenset[Spot]) -> Iterator[tuple[Json, Spot]]:

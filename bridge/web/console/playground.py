@@ -6,14 +6,14 @@ It must not send, write or look anything up; nothing that is typed here is kept.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, request
 
 from bridge.errors import NotPossible
 from bridge.ledger import payloads
-from bridge.mapping.language import MappingTexts
+from bridge.mapping.language import MappingTexts, other_file
 from bridge.models import DeliveryId, SourceName
 from bridge.web.console.access import Role, needs, takes_texts, visitor
 from bridge.web.console.showing import identifier, shown
@@ -94,6 +94,7 @@ def install(door: Blueprint, services: Services) -> None:
         try:
             source = SourceName(wanted.source) if wanted.source in services.connections().sources else None
             tried = workshop.tried(wanted.texts(workshop), source=source, payload=wanted.payload)
+            tried = _with_way_out(tried, wanted, workshop)
         except (NotPossible, Refused) as error:
             notes.append(str(error))
         if "HX-Request" in request.headers:
@@ -116,6 +117,26 @@ def install(door: Blueprint, services: Services) -> None:
             days=USUAL_DAYS,
             longest_days=LONGEST_DAYS,
         )
+
+
+def _with_way_out(tried: Tried, wanted: Draft, workshop: Workshop) -> Tried:
+    """Say of a mapping that stands in a file, too, how to try the text in place of that file."""
+    others = [
+        other_file(problem.text) if (problem.place or "").startswith(f"{wanted.file}:") else None
+        for problem in tried.checked.problems
+    ]
+    # The text of a file of the set replaces that file as it is.
+    if not any(others) or wanted.file in _files(workshop, wanted.base):
+        return tried
+    problems = tuple(
+        replace(
+            problem, text=f"{problem.text.removesuffix(')')}, or choose {other} under File to replace it)"
+        )
+        if other
+        else problem
+        for problem, other in zip(tried.checked.problems, others, strict=True)
+    )
+    return replace(tried, checked=replace(tried.checked, problems=problems))
 
 
 def _with_delivery(services: Services, wanted: Draft, delivery: str) -> Draft:

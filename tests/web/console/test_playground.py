@@ -110,6 +110,18 @@ def test_the_catalogue_can_be_edited_and_a_new_file_be_added(trying: Callable[..
     assert "unknown action 'repair-office'" in text
     text = text_of(trying(file="mappings/more.yaml", text=OFFICE))
     assert "mapping 'office-repair-when-approved' stands in mappings/jira-office-repair.yaml" in text
+    assert (
+        "too (give one another id, or choose mappings/jira-office-repair.yaml under File to replace it)"
+        in text
+    )
+
+
+def test_a_file_of_the_set_that_names_a_mapping_of_another_is_not_told_to_replace_it(
+    trying: Callable[..., str],
+) -> None:
+    twice = OFFICE.replace("id: office-repair-when-approved", "id: teams-cache-when-chosen")
+    text = text_of(trying(file=FILE, text=twice))
+    assert "too (give one another id)" in text
 
 
 def test_without_script_the_answer_is_a_page_and_with_it_a_part(trying: Callable[..., str]) -> None:
