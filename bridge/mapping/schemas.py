@@ -171,10 +171,19 @@ def _type(error: _Error, subject: str) -> str:
     wanted: Json = error.validator_value
     names = wanted if isinstance(wanted, list) else [wanted]
     found = error.instance
-    way_out = f" (write [{found}])" if names[0] == "array" and _is_text(found, _WORD) else ""
+    plain = _PLAIN_WORDS[names[0]]
+    way_out = _as_list(found, error.schema) if names[0] == "array" else ""
     if "x-way-out" in error.schema:
-        way_out = f" ({error.schema['x-way-out']})"
-    return f"{subject} must be {_PLAIN_WORDS[names[0]]}, but is {_kind(found)}{way_out}"
+        # It takes the place of the usual one.
+        plain, way_out = plain.partition(" (")[0], f" ({error.schema['x-way-out']})"
+    return f"{subject} must be {plain}, but is {_kind(found)}{way_out}"
+
+
+def _as_list(found: Json, schema: Json) -> str:
+    allowed = schema.get("items", {}).get("enum")
+    if allowed and found not in allowed:
+        return f" (write a list of {', '.join(allowed)})"
+    return f" (write [{found}])" if _is_text(found, _WORD) else ""
 
 
 def _kind(value: Json) -> str:

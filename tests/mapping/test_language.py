@@ -36,6 +36,12 @@ FAULTS = [
     ("[created, updated]", "[]", "5:13: 'events' is an empty list (add an entry)"),
     ("[created, updated]", "[created, created]", "5:13: 'events' has the same entry twice (remove one)"),
     ("[created, updated]", "created", "5:13: 'events' must be a list, but is 'created' (write [created])"),
+    (
+        "[created, updated]",
+        "5",
+        "5:13: 'events' must be a list, but is '5' (write a list of created, updated, commented)",
+    ),
+    ("equals: SUP", "equals: [SUP]", "8:17: 'equals' must be a text, but is a list (write one text; several go under 'in:')"),
     ("ticket.project", "ticket.lables", "7:16: unknown field 'ticket.lables' (did you mean 'ticket.labels'?)"),
     (
         "ticket.project",
