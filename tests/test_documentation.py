@@ -69,12 +69,18 @@ def test_the_example_names_every_setting_and_nothing_else() -> None:
     assert known == {doc.name for doc in describe()}
 
 
-def test_the_example_works_when_its_empty_lines_are_filled_in(tmp_path: Path) -> None:
+def test_the_example_works_when_its_empty_lines_are_filled_in() -> None:
+    example = ROOT / ".env.example"
     with pytest.raises(ConfigurationError) as raised:
-        read_settings({}, ROOT / ".env.example")
-    missing = {problem.partition(":")[0] for problem in raised.value.problems}
-    secret = {name: f'["{"s" * 32}"]' if name.endswith("SECRETS") else "s" * 16 for name in missing}
-    settings = read_settings(_filled(secret), ROOT / ".env.example")
+        read_settings({}, example)
+    told = {problem.partition(":")[0] for problem in raised.value.problems}
+    assert {name for name in told if name.endswith("BASE_URL")} == {
+        "BRIDGE_SOURCES__JIRA__BASE_URL",
+        "BRIDGE_SOURCES__SERVICENOW__BASE_URL",
+        "BRIDGE_PORTALS__MAIN__BASE_URL",
+    }
+    empty = re.findall(r"^(BRIDGE_\w+)=$", example.read_text(), re.MULTILINE)
+    settings = read_settings({name: _filled(name) for name in empty}, example)
     assert [source.name for source in settings.sources] == ["jira", "servicenow"]
     assert [portal.name for portal in settings.portals] == ["main"]
 
@@ -84,12 +90,18 @@ def test_the_made_up_settings_for_checking_the_shipped_mappings_work() -> None:
     assert [source.name for source in settings.sources] == ["jira", "servicenow"]
 
 
-def _filled(secret: dict[str, str]) -> dict[str, str]:
-    # A source that lacks both names its password; the example uses a token for Jira.
-    jira = "BRIDGE_SOURCES__JIRA__PASSWORD"
-    return {
-        name.replace("PASSWORD", "TOKEN") if name == jira else name: value for name, value in secret.items()
-    }
+def test_nothing_of_the_example_is_in_force_but_choices_and_what_is_to_be_filled_in() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    active = [line.partition("=")[::2] for line in lines if line and not line.startswith("#")]
+    assert {name.rpartition("__")[2] for name, value in active if value} == {"KIND", "VERIFY", "USERNAME"}
+    assert not any("example" in value or "{" in value for _, value in active)
+    assert not any(name.endswith(("NXQL_URL", "ENGINE_HOSTS")) for name, _ in active)
+
+
+def _filled(name: str) -> str:
+    if name.endswith("BASE_URL"):
+        return "https://tickets.example.com"
+    return f'["{"s" * 32}"]' if name.endswith("SECRETS") else "s" * 16
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -47,6 +47,7 @@ _EXAMPLE_INTRODUCTION = """\
 # Copy this file to .env, delete the block of the ticket system that you do not use, fill in what is
 # empty and has no #, and take the # away from what you want to change.
 # What stands behind a # is the default, if there is one. docs/settings.md explains each.
+# Mappings that name devices by their names need NXQL_URL and ENGINE_HOSTS of the portal, too.
 # JIRA, SERVICENOW and MAIN are names of your choice; mappings use them in small letters.
 """
 
@@ -56,26 +57,25 @@ _EXAMPLE_TITLES = {
     "MAIN": "Nexthink, a portal named MAIN",
 }
 
-# What everybody fills in, so it stands there without a #.
+# What everybody fills in, so it stands there without a #; empty, so that what is forgotten is told at the
+# start: an address that only looks right would be called, and nothing would come of it.
 _TO_FILL_IN = {
     "BRIDGE_SOURCES__JIRA__KIND": "jira",
-    "BRIDGE_SOURCES__JIRA__BASE_URL": "https://example.atlassian.net",
+    "BRIDGE_SOURCES__JIRA__BASE_URL": "",
     "BRIDGE_SOURCES__JIRA__VERIFY": "hmac",
     "BRIDGE_SOURCES__JIRA__SECRETS": "",
-    "BRIDGE_SOURCES__JIRA__USERNAME": "bridge@example.com",
+    "BRIDGE_SOURCES__JIRA__USERNAME": "",
     "BRIDGE_SOURCES__JIRA__TOKEN": "",
     "BRIDGE_SOURCES__SERVICENOW__KIND": "servicenow",
-    "BRIDGE_SOURCES__SERVICENOW__BASE_URL": "https://example.service-now.com",
+    "BRIDGE_SOURCES__SERVICENOW__BASE_URL": "",
     "BRIDGE_SOURCES__SERVICENOW__VERIFY": "standard",
     "BRIDGE_SOURCES__SERVICENOW__SECRETS": "",
-    "BRIDGE_SOURCES__SERVICENOW__USERNAME": "svc.bridge",
+    "BRIDGE_SOURCES__SERVICENOW__USERNAME": "",
     "BRIDGE_SOURCES__SERVICENOW__PASSWORD": "",
-    "BRIDGE_PORTALS__MAIN__BASE_URL": "https://portal.example.com",
+    "BRIDGE_PORTALS__MAIN__BASE_URL": "",
+    # A portal of which nothing is said is none, and what it lacks would not be told.
     "BRIDGE_PORTALS__MAIN__USERNAME": "bridge",
     "BRIDGE_PORTALS__MAIN__PASSWORD": "",
-    # Most mappings name devices, and without these two none can be looked up by its name.
-    "BRIDGE_PORTALS__MAIN__NXQL_URL": "https://{address}:1671/2/query",
-    "BRIDGE_PORTALS__MAIN__ENGINE_HOSTS": "192.0.2.0/24,.example.com",
 }
 # Settings of the other kind of ticket system are left out of a source's example.
 _ONLY = {"JIRA": "ServiceNow only", "SERVICENOW": "Jira only"}
