@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_the_example_works_when_its_empty_lines_are_filled_in() -> None:
 def test_the_made_up_settings_for_checking_the_shipped_mappings_work() -> None:
     settings = read_settings({}, ROOT / ".ci" / "check.env")
     assert [source.name for source in settings.sources] == ["jira", "servicenow"]
+
+
+def test_the_settings_that_turn_the_console_on_are_all_that_it_needs() -> None:
+    text = (ROOT / "docs" / "console.md").read_text()
+    block = text[text.index("```\nBRIDGE_CONSOLE=on\n") :].split("```")[1]
+    given = dict(line.split("=", 1) for line in block.strip().splitlines())
+    assert not given["BRIDGE_CONSOLE_SECRET"]
+    # As many as `openssl rand -hex 32` prints.
+    settings = read_settings(given | {"BRIDGE_CONSOLE_SECRET": "0f" * 32}, ROOT / ".ci" / "check.env")
+    assert (settings.console, settings.console_sign_in) == ("on", ("password",))
+
+
+def test_the_front_page_names_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"This is version {version}." in (ROOT / "README.md").read_text()
 
 
 def test_nothing_of_the_example_is_in_force_but_choices_and_what_is_to_be_filled_in() -> None:

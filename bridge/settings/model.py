@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     )
     console_secret: Annotated[SecretStr, AfterValidator(forms.long_secret)] | None = Field(
         None,
-        description="What signs the console's forms, at least 32 characters of chance, the same for all web "
+        description="What signs the console's forms, at least 32 random characters, the same for all web "
         "processes. Read at the start.",
     )
     console_secret_file: Path | None = Field(None, description="A file with this secret.")
