@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bench.chaos.installation import Installation, installed
+from bridge.errors import Reason
 from bridge.models import RunState
 from bridge.passwords import Passwords
 from bridge.sandbox.running import Sandbox
@@ -180,6 +181,69 @@ def test_what_is_paused_in_the_browser_is_not_sent_until_it_is_resumed_there(
     page.locator("button.do").click()
     bridge.reaches("SUP-3", RunState.ANSWERED)
     assert len(bridge.nexthink.calls()["calls"]) == calls + 1
+
+
+def act(page: Page, bridge: Installation, run: str, link: str, button: str, **chosen: str) -> None:
+    """Go from a run's page to an act, fill in what it asks for, and do it."""
+    page.goto(f"http://127.0.0.1:{bridge.port}/runs/{run}")
+    page.get_by_role("link", name=link).click()
+    if "way" in chosen:
+        page.get_by_label(chosen["way"], exact=True).check()
+    page.get_by_label("Why").fill("looked at it with the person")
+    if "number" in chosen:
+        page.get_by_label("Type the number").fill(chosen["number"])
+    page.get_by_role("button", name=button).click()
+    page.get_by_role("status").wait_for()
+
+
+def test_every_other_act_moves_a_run_as_it_says_and_sends_what_it_says_and_no_more(
+    bridge: Installation, look: Callable[..., Page]
+) -> None:
+    page = look(f"http://127.0.0.1:{bridge.port}/")
+    sign_in(page, "root.example")
+
+    def calls() -> int:
+        return len(bridge.nexthink.calls()["calls"])
+
+    # Nobody knows what became of it: the operator says that it did not run.
+    bridge.nexthink.fault("reset_after_read", path="/api/remoteaction/*")
+    bridge.ticket(key="SUP-5", devices=("WS-LAB-00005",))
+    run = bridge.reaches("SUP-5", RunState.UNKNOWN).run.id
+    before = calls()
+    act(page, bridge, run, "Say what became of it", "Do it", way="It did not run")
+    bridge.reaches("SUP-5", RunState.REFUSED)
+    assert calls() == before
+
+    # One Engine did not act: it alone is sent the action again.
+    bridge.nexthink.answer(engine="engine-emea-2", code="not_connected", times=1)
+    bridge.ticket(key="SUP-6", devices=("WS-ABC-34567",))
+    run = bridge.reaches("SUP-6", RunState.ANSWERED).run.id
+    act(page, bridge, run, "Send again to the Engines", "Send again", number="1")
+    bridge.soon(lambda: calls() == before + 2)
+    bridge.reaches("SUP-6", RunState.ANSWERED)
+    assert len(bridge.nexthink.calls()["calls"][-1]["engine_uids"]) == 1
+
+    # A whole run once more is another run.
+    act(page, bridge, run, "Replay", "Replay", number="1")
+    bridge.soon(lambda: len(bridge.stories("SUP-6")) == 2)
+    bridge.soon(lambda: {each.run.state for each in bridge.stories("SUP-6")} == {RunState.ANSWERED})
+    assert calls() == before + 3
+
+    # What waits for approval is cancelled, and what a restore held is released.
+    bridge.ticket(key="SUP-7", labels=("guarded",), devices=("WS-LAB-00007",))
+    run = bridge.reaches("SUP-7", RunState.HELD).run.id
+    act(page, bridge, run, "Cancel", "Cancel")
+    bridge.reaches("SUP-7", RunState.CANCELLED)
+    bridge.ticket(key="SUP-8", labels=("guarded",), devices=("WS-LAB-00008",))
+    run = bridge.reaches("SUP-8", RunState.HELD).run.id
+    assert bridge.command("declare-restored").returncode == 0
+    bridge.soon(lambda: bridge.story("SUP-8").run.reason is Reason.RESTORED)
+    act(page, bridge, run, "Release", "Release", number="1")
+    # It needs its approval all the same.
+    bridge.soon(lambda: bridge.story("SUP-8").run.reason is Reason.AWAITING_APPROVAL)
+    assert calls() == before + 3
+    for key, told in (("SUP-5", "resolved"), ("SUP-6", "again"), ("SUP-7", "cancelled")):
+        bridge.told(key, told)
 
 
 def test_who_may_only_look_is_offered_nothing_and_refused(
