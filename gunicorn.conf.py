@@ -63,6 +63,13 @@ class _Punctual(ThreadWorker):
         self._due.pop(conn, None)
         super().finish_request(conn, fs)
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at a Ctrl-C as at SIGTERM: what has begun is answered.
+
+        gthread's own takes a lock in the signal's handler, which the thread that it interrupts may hold.
+        """
+        self.handle_exit(sig, frame)
+
     def murder_pending(self) -> None:
         """Read nothing more from connections that are overdue; the main loop calls this every second."""
         super().murder_pending()

@@ -1,10 +1,17 @@
 """The whole web process as it is deployed: gunicorn, several workers, real sockets."""
 
+import contextlib
+import os
+import signal
 import socket
 import sqlite3
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from http.client import HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,3 +152,37 @@ def test_who_is_refused_again_and_again_is_counted_in_the_log_and_does_not_fill_
 
     served.soon(lambda: '"event": "webhook.refusals"' in told())
     assert told().count("webhook.refused") <= 5
+
+
+def test_a_ctrl_c_ends_every_process_and_answers_what_has_begun(
+    serving: Callable[..., AbstractContextManager[Any]], sender: Any, tmp_path: Path
+) -> None:
+    """A terminal sends it to all of them, and whoever started them may send another signal at once."""
+    with serving(tmp_path, workers=2) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(children) == 2
+        over = threading.Event()
+        answers: list[int] = []
+
+        def send() -> None:
+            while not over.is_set():
+                _, body = sender.created()
+                try:
+                    answers.append(running.ask("POST", "/webhooks/jira", body, **sender.headers(body))[0])
+                except ConnectionRefusedError:
+                    return
+
+        with ThreadPoolExecutor(8) as senders:
+            sending = [senders.submit(send) for _ in range(8)]
+            running.soon(lambda: len(answers) > 20)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                for pid in (*map(int, children), running.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+            began = time.monotonic()
+            running.soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), seconds=15)
+            over.set()
+            for each in sending:
+                each.exception(20)
+        assert time.monotonic() - began < 15
+    assert set(answers) == {200}
