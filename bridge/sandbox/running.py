@@ -6,8 +6,7 @@ It must not listen on anything but loopback.
 import signal
 import ssl
 import sys
-from threading import Event
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from bridge.sandbox.jira import app as jira
@@ -87,13 +86,9 @@ def serve(
     *, nexthink_port: int, jira_port: int, servicenow_port: int, action_uids: tuple[str, ...] = ()
 ) -> None:
     """Serve until SIGINT or SIGTERM, and print the addresses; `action_uids` are further remote actions."""
-    done = Event()
-
-    def finish(_number: int, _frame: FrameType | None) -> None:
-        done.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, finish)
+    endings = {signal.SIGINT, signal.SIGTERM}
+    # Blocked before there is a thread: they wait until they are asked for, and interrupt nobody.
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     sandbox = Sandbox(
         nexthink_port=nexthink_port,
         jira_port=jira_port,
@@ -108,4 +103,4 @@ def serve(
             f"ServiceNow {sandbox.servicenow_url}\n"
         )
         sys.stdout.flush()
-        done.wait()
+        signal.sigwait(endings)
