@@ -16,8 +16,8 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError, SQLAlchemyError
 from bridge.errors import ConfigurationError, LedgerUnavailable
 from bridge.ledger.prepared import Preparing
 
-# A writer holds SQLite's lock for milliseconds; who waits longer tells its caller instead.
-SQLITE_WAIT_SECONDS = 5.0
+# A writer holds a lock for milliseconds; who waits longer for one tells its caller instead.
+LOCK_SECONDS = 5.0
 # Seconds between two looks whether the lock is free.
 SQLITE_LOOK_SECONDS = 0.001
 # What a process keeps open, for its writer and for reads, which are short. One more would be opened and
@@ -70,7 +70,7 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
-        connect_args={"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
@@ -90,7 +90,7 @@ def _open_sqlite(url: str, database: str | None) -> Engine:
         # Straight to the driver, like all that runs for every event.
         cursor = connection.connection.cursor()
         if options.get("writing", False):
-            _begin_writing(cursor, min(SQLITE_WAIT_SECONDS, options.get("lock_seconds", SQLITE_WAIT_SECONDS)))
+            _begin_writing(cursor, min(LOCK_SECONDS, options.get("lock_seconds", LOCK_SECONDS)))
         else:
             cursor.execute("BEGIN")
         cursor.close()
@@ -117,7 +117,7 @@ def _begin_writing(cursor: Any, seconds: float) -> None:
             else:
                 return
     finally:
-        cursor.execute(f"PRAGMA busy_timeout = {1_000 * SQLITE_WAIT_SECONDS:.0f}")
+        cursor.execute(f"PRAGMA busy_timeout = {1_000 * LOCK_SECONDS:.0f}")
 
 
 def _open_postgresql(url: str) -> Engine:
@@ -139,7 +139,7 @@ def _open_postgresql(url: str) -> Engine:
                 raise LedgerUnavailable("the PostgreSQL server runs with fsync=off (turn it on)")
             cursor.execute("SET synchronous_commit = on")
             cursor.execute("SET timezone = 'UTC'")
-            cursor.execute("SET lock_timeout = '5s'")
+            cursor.execute(f"SET lock_timeout = {1_000 * LOCK_SECONDS:.0f}")
             cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
         connection.commit()
         # The driver would begin by itself, in a message of its own; `begin` below asks for the clock with it.
@@ -152,11 +152,15 @@ def _open_postgresql(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        reads_only = connection.get_execution_options().get("writing") is False
+        options = connection.get_execution_options()
+        reads_only = " READ ONLY" if options.get("writing") is False else ""
+        seconds = options.get("lock_seconds", LOCK_SECONDS)
+        patience = f"SET LOCAL lock_timeout = {1_000 * seconds:.0f}; " if seconds < LOCK_SECONDS else ""
         driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
-            cursor.execute(f"BEGIN{' READ ONLY' if reads_only else ''}; SELECT clock_timestamp()")
-            cursor.nextset()
+            cursor.execute(f"BEGIN{reads_only}; {patience}SELECT clock_timestamp()")
+            while cursor.nextset():
+                pass
             (connection.info[_BEGUN_AT],) = cursor.fetchone()
 
     return engine
