@@ -90,7 +90,11 @@ class LivePeople:
 
     def _look(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            self.current()
+            try:
+                self.current()
+            except Exception:
+                # Whatever a file makes of its reader: the next one must be read all the same.
+                log.exception("people.failed")
 
     def _read_again(self) -> None:
         try:
