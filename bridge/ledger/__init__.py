@@ -56,7 +56,8 @@ class Ledger:
         self._line = Line(self._write_group)
 
     def stop(self) -> None:
-        """Close the connections."""
+        """Write what is in line and nothing more, then close the connections."""
+        self._line.close(seconds=self._write_timeout)
         self.engine.dispose()
 
     def write(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -116,17 +117,17 @@ class Ledger:
     def _now(self, connection: Connection) -> datetime:
         return begun_at(connection) if self._server_clock else self._clock()
 
-    def _write_group(self, group: list[Job[Any]]) -> None:
-        if not self._write_together(group) and len(group) > 1:
+    def _write_group(self, group: list[Job[Any]], seconds: float) -> None:
+        if not self._write_together(group, seconds) and len(group) > 1:
             for job in group:
-                self._write_together([job])
+                self._write_together([job], seconds)
 
-    def _write_together(self, group: list[Job[Any]]) -> bool:
+    def _write_together(self, group: list[Job[Any]], seconds: float) -> bool:
         """Commit a group; return False where a member failed and all must be repeated one by one (W5)."""
         running = committing = False
         try:
             with (
-                self._writing.connect() as connection,
+                self._writing.connect().execution_options(lock_seconds=seconds) as connection,
                 connection.begin() as begun,
             ):
                 tx = Tx(connection, self._now(connection))

@@ -155,7 +155,9 @@ def _open_postgresql(url: str) -> Engine:
         options = connection.get_execution_options()
         reads_only = " READ ONLY" if options.get("writing") is False else ""
         seconds = options.get("lock_seconds", LOCK_SECONDS)
-        patience = f"SET LOCAL lock_timeout = {1_000 * seconds:.0f}; " if seconds < LOCK_SECONDS else ""
+        # 0 would be for ever.
+        milliseconds = max(1, round(1_000 * seconds))
+        patience = f"SET LOCAL lock_timeout = {milliseconds}; " if seconds < LOCK_SECONDS else ""
         driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
             cursor.execute(f"BEGIN{reads_only}; {patience}SELECT clock_timestamp()")

@@ -5,6 +5,7 @@ every write, two thirds of the time of a small one.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ T = TypeVar("T")
 # One group is bounded so that its first member does not wait for a long tail.
 GROUP_SIZE: Final = 64
 LINE_SIZE: Final = 2_000
+# Seconds between two looks whether all have been written, at the end.
+_LOOK_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True, eq=False)
@@ -46,13 +49,16 @@ class Job(Generic[T]):
 
 
 class Line:
-    """Those who wait to write. `write` takes a group and gives each member its answer."""
+    """Those who wait to write.
 
-    def __init__(self, write: Callable[[list[Job[Any]]], None]) -> None:
+    `write` gives each member of a group its answer, and waits for others so many seconds at most.
+    """
+
+    def __init__(self, write: Callable[[list[Job[Any]], float], None]) -> None:
         self._write = write
         self._mutex = threading.Lock()
         self._waiting: deque[Job[Any]] = deque()
-        self._is_written = False
+        self._is_written = self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -62,17 +68,28 @@ class Line:
 
         Raises LedgerUnavailable where another thread has not come to an end with it within `seconds`.
         """
+        ends = time.monotonic() + seconds
         with self._mutex:
+            if self._is_closed:
+                raise LedgerUnavailable("the ledger is closed")
             if len(self._waiting) >= LINE_SIZE:
                 raise LedgerUnavailable("the queue of writes is full")
             self._waiting.append(job)
             is_first, self._is_written = not self._is_written, True
         if is_first or self._comes_to_its_turn(job, seconds):
-            self._write_for_all()
+            self._write_for_all(max(0.0, ends - time.monotonic()))
         if isinstance(job.answer, Exception):
             raise job.answer
         assert job.answer is not None
         return job.answer[0]
+
+    def close(self, *, seconds: float) -> None:
+        """Let nobody else into the line, and wait until who stands in it has been written."""
+        ends = time.monotonic() + seconds
+        with self._mutex:
+            self._is_closed = True
+        while self._is_written and time.monotonic() < ends:
+            time.sleep(_LOOK_SECONDS)
 
     def _comes_to_its_turn(self, job: Job[Any], seconds: float) -> bool:
         """Wait; return False where another thread has done the write meanwhile."""
@@ -87,12 +104,12 @@ class Line:
                 raise LedgerUnavailable("the ledger did not answer in time", maybe_committed=not waits)
         return job.answer is None
 
-    def _write_for_all(self) -> None:
+    def _write_for_all(self, seconds: float) -> None:
         """Write what stands in line, this thread's own among it; then the next in line does the same."""
         with self._mutex:
             group = [self._waiting.popleft() for _ in range(min(GROUP_SIZE, len(self._waiting)))]
         try:
-            self._write(group)
+            self._write(group, seconds)
         finally:
             with self._mutex:
                 self._is_written = bool(self._waiting)

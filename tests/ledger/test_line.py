@@ -15,14 +15,15 @@ class Writing:
     """Writes groups, one at a time, and stands still while `go` is not set."""
 
     def __init__(self):
-        self.groups = []
+        self.groups, self.patience = [], []
         self.go = threading.Event()
         self.go.set()
         self.begun = threading.Event()
         self.line = Line(self.write)
         self._alone = threading.Lock()
 
-    def write(self, group):
+    def write(self, group, seconds):
+        self.patience.append(seconds)
         assert self._alone.acquire(blocking=False), "two write at once"
         try:
             self.begun.set()
@@ -109,6 +110,38 @@ def test_who_was_begun_and_has_no_answer_in_time_may_be_committed(writing):
         second.result(10)
     assert writing.groups == [1, 2]
     assert writing.do("after") == "after"
+
+
+def test_who_comes_to_its_turn_late_waits_for_others_only_as_long_as_it_has_left(writing):
+    writing.go.clear()
+    with ThreadPoolExecutor(2) as people:
+        first = people.submit(writing.do)
+        assert writing.begun.wait(10)
+        second = people.submit(writing.do, "second", 5.0)
+        until(lambda: len(writing.line) == 1)
+        time.sleep(0.5)
+        writing.go.set()
+        assert (first.result(10), second.result(10)) == (None, "second")
+    assert writing.patience[0] > 19
+    assert 3 < writing.patience[1] <= 4.5
+
+
+def test_a_line_that_is_closed_writes_who_stands_in_it_and_nobody_else(writing):
+    writing.go.clear()
+    with ThreadPoolExecutor(3) as people:
+        first = people.submit(writing.do, "first")
+        assert writing.begun.wait(10)
+        second = people.submit(writing.do, "second")
+        until(lambda: len(writing.line) == 1)
+        closing = people.submit(writing.line.close, seconds=10)
+        until(lambda: writing.line._is_closed)
+        with pytest.raises(LedgerUnavailable, match="closed"):
+            writing.do()
+        assert not closing.done()
+        writing.go.set()
+        closing.result(10)
+        assert (first.result(10), second.result(10)) == ("first", "second")
+    assert writing.groups == [1, 1]
 
 
 def test_a_line_that_is_full_is_told(writing):
