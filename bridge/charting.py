@@ -48,7 +48,7 @@ class _Kept:
 
 
 class Charting:
-    """The newest counts of one process; `monotonic` gives seconds. `start` before use, `stop` after."""
+    """The newest counts of one process; `monotonic` gives seconds, `run` is for a thread of its own."""
 
     def __init__(self, *, ledger: Ledger, monotonic: Callable[[], float]) -> None:
         self._ledger = ledger
@@ -56,18 +56,6 @@ class Charting:
         self._kept: dict[Last, _Kept] = {}
         # Whoever comes while it is counted waits for that count instead of counting too.
         self._locks = {last: threading.Lock() for last in Last}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="charting", daemon=True)
-
-    def start(self) -> None:
-        """Start counting everything once in a while."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
 
     def over(self, last: Last) -> Traffic:
         """Return the traffic of a time; raise LedgerUnavailable where the ledger does not answer."""
@@ -85,7 +73,8 @@ class Charting:
         self._kept[last] = _Kept(traffic=counted, stands_until=ended + STANDS_TIMES * (ended - began))
         return counted
 
-    def _keep(self) -> None:
+    def run(self, stopping: threading.Event) -> None:
+        """Count everything once in a while until told to stop."""
         while True:
             for last in Last:
                 try:
@@ -94,5 +83,5 @@ class Charting:
                 except LedgerUnavailable as error:
                     # A page that needs it counts by itself, or says that the ledger does not answer.
                     log.warning("charting.ledger_unavailable", reason=str(error))
-            if self._stopping.wait(WHOLE_SECONDS):
+            if stopping.wait(WHOLE_SECONDS):
                 return

@@ -66,18 +66,6 @@ class LivePeople:
         self._lock = threading.Lock()
         self._stamp = secret_files.stamp(path)
         self._people = load(path, sources=self._sources)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="people", daemon=True)
-
-    def start(self) -> None:
-        """Look at the file from now on: the last good ones are then the newest, also where nobody asks."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End that."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
 
     def current(self) -> People:
         """Return the people; where the changed file cannot be used, the last good ones stay in force."""
@@ -88,8 +76,9 @@ class LivePeople:
                 self._read_again()
             return self._people
 
-    def _look(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
+    def run(self, stopping: threading.Event) -> None:
+        """Look at the file until told to stop: the last good ones are then the newest, though nobody asks."""
+        while not stopping.wait(LOOK_SECONDS):
             try:
                 self.current()
             except Exception:

@@ -3,6 +3,7 @@
 It must not decide anything that a reader of the settings could not see coming.
 """
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Console:
     """The console of one web process; `start` after the ledger's start, `stop` before its stop."""
 
     services: Services
-    people: LivePeople | None
+    background: tuple[threading.Thread, ...]
+    stopping: threading.Event
 
     def add_to(self, app: Application) -> None:
         """Add its pages to an application; raise ConfigurationError where people could not sign in."""
@@ -33,15 +35,15 @@ class Console:
 
     def start(self) -> None:
         """Start counting for the charts, and looking at the file of people."""
-        self.services.charting.start()
-        if self.people is not None:
-            self.people.start()
+        for thread in self.background:
+            thread.start()
 
     def stop(self) -> None:
         """End that, and the process that tries texts."""
-        if self.people is not None:
-            self.people.stop()
-        self.services.charting.stop()
+        self.stopping.set()
+        for thread in self.background:
+            if thread.is_alive():
+                thread.join(timeout=5)
         self.services.workshop.stop()
 
 
@@ -49,12 +51,19 @@ def open_console(bridge: Bridge, vitals: Vitals) -> Console:
     """Construct the console; raise ConfigurationError where the file of people cannot be used."""
     watching = bridge.watching
     people = _people(bridge) if bridge.settings.current().console == "on" else None
+    charting = Charting(ledger=bridge.ledger, monotonic=time.monotonic)
+    stopping = threading.Event()
+    background = {"charting": charting.run} | ({} if people is None else {"people": people.run})
     return Console(
-        people=people,
+        background=tuple(
+            threading.Thread(target=run, args=(stopping,), name=name, daemon=True)
+            for name, run in background.items()
+        ),
+        stopping=stopping,
         services=Services(
             ledger=bridge.ledger,
             vitals=vitals,
-            charting=Charting(ledger=bridge.ledger, monotonic=time.monotonic),
+            charting=charting,
             operations=bridge.operations,
             workshop=Workshop(
                 ledger=bridge.ledger,

@@ -69,12 +69,15 @@ def test_who_comes_meanwhile_waits_for_that_count(clock: Any) -> None:
 def test_the_thread_counts_everything_before_anybody_looks_and_ends_when_told(clock: Any) -> None:
     ledger = Slow(clock)
     counts = charting(ledger)
-    counts.start()
+    stopping = threading.Event()
+    thread = threading.Thread(target=counts.run, args=(stopping,), name="charting")
+    thread.start()
     ends = threading.Event()
     for _ in range(500):
         if ledger.asked == len(Last):
             break
         ends.wait(0.01)
-    counts.stop()
+    stopping.set()
+    thread.join(5)
     assert ledger.before == [None] * len(Last)
     assert not any(thread.name == "charting" for thread in threading.enumerate())

@@ -369,14 +369,17 @@ def test_a_bad_new_file_keeps_the_last_good_one_and_is_told(door, capsys):
 def test_the_last_good_one_is_the_newest_also_where_nobody_asked_meanwhile(door):
     """Who was removed does not come back when the next change of the file is a mistake."""
     live = LivePeople(door.file, sources=SOURCES)
-    live.start()
+    stopping = threading.Event()
+    thread = threading.Thread(target=live.run, args=(stopping,))
+    thread.start()
     try:
         door.people(grace="roles: [approver]")
         time.sleep(LOOK_SECONDS + 1)
         door.file.write_text("version: 1\npeople: [ada]\n")
         assert set(live.current()) == {"grace"}
     finally:
-        live.stop()
+        stopping.set()
+        thread.join(5)
 
 
 # ── passwords ────────────────────────────────────────────────────────────────────────────────────────────
