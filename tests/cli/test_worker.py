@@ -132,17 +132,18 @@ main(["worker"])
 """
 
 
-def hanging(*, module, name, method, seconds=ENDING_SECONDS):
-    return HANGING.format(module=module, name=name, method=method, seconds=seconds)
+def told_to_end(home, ended, *, module, name, method, seconds=ENDING_SECONDS):
+    """Tell a worker to end in which a method hangs; return its exit code and what it wrote."""
+    home.migrate()
+    program = HANGING.format(module=module, name=name, method=method, seconds=seconds)
+    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
+    process.send_signal(signal.SIGTERM)
+    return last_words(process, seconds=10)
 
 
 @pytest.mark.journey
 def test_a_worker_whose_claims_hang_is_drained_all_the_same(home, ended):
-    home.migrate()
-    program = hanging(module="worker", name="Worker", method="_claim")
-    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
-    process.send_signal(signal.SIGTERM)
-    code, errors = last_words(process, seconds=10)
+    code, errors = told_to_end(home, ended, module="worker", name="Worker", method="_claim")
     assert code == 0
     assert '"worker.stopped"' in errors
     with closing(sqlite3.connect(home.folder / DATABASE)) as connection:
@@ -151,21 +152,13 @@ def test_a_worker_whose_claims_hang_is_drained_all_the_same(home, ended):
 
 @pytest.mark.journey
 def test_a_worker_whose_session_cannot_be_closed_says_so_and_ends(home, ended):
-    home.migrate()
-    program = hanging(module="undertaking", name="Undertaking", method="close")
-    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
-    process.send_signal(signal.SIGTERM)
-    _, errors = last_words(process, seconds=10)
+    _, errors = told_to_end(home, ended, module="undertaking", name="Undertaking", method="close")
     assert errors.index('"worker.session_left_open"') < errors.index('"worker.stopped"')
 
 
 @pytest.mark.journey
 def test_a_worker_that_cannot_even_be_closed_ends_and_says_where_it_hung(home, ended):
-    home.migrate()
-    program = hanging(module="bootstrap", name="Bridge", method="stop", seconds=1.0)
-    process = started(home, ended, "-c", program, BRIDGE_GRACE_SECONDS="0")
-    process.send_signal(signal.SIGTERM)
-    code, errors = last_words(process, seconds=10)
+    code, errors = told_to_end(home, ended, module="bootstrap", name="Bridge", method="stop", seconds=1.0)
     assert code == 1
     assert '"worker.stopped"' in errors
     assert "in hang" in errors
