@@ -4,8 +4,7 @@ It must not take anybody's word for who they are: approvers come from a personal
 system's own history, read with our credentials.
 """
 
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,6 +34,7 @@ from bridge.models import (
 )
 from bridge.policy import HASH_SHOWN
 from bridge.setting_aside import SettingAside
+from bridge.tokens import folded
 
 log = structlog.get_logger(__name__)
 
@@ -249,15 +249,8 @@ def _comparable(one: Person, other: Person) -> bool:
 
 
 def _same(one: Person, other: Person) -> bool:
-    """Say whether two persons share an identifier, in whatever spelling of case, width and outer spaces."""
-    return bool(_folded(one.identifiers) & _folded(other.identifiers))
-
-
-def _folded(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(
-        unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
-        for text in texts
-    )
+    """Say whether two persons share an identifier."""
+    return not set(map(folded, one.identifiers)).isdisjoint(map(folded, other.identifiers))
 
 
 def _named(person: Person) -> str:

@@ -63,14 +63,17 @@ class Passwords:
         if not self._places.acquire(blocking=False):
             raise TooBusy
         try:
-            if not self._one_at_a_time.acquire(timeout=self._wait_seconds):
-                raise TooBusy
-            try:
-                self._hasher.verify(known or self._nobodys, password[:LONGEST])
-            except self._another:
-                return False
-            finally:
-                self._one_at_a_time.release()
+            verified = self._verified(known or self._nobodys, password[:LONGEST])
         finally:
             self._places.release()
-        return known is not None and len(password) <= LONGEST
+        return verified and known is not None and len(password) <= LONGEST
+
+    def _verified(self, known: str, password: str) -> bool:
+        if not self._one_at_a_time.acquire(timeout=self._wait_seconds):
+            raise TooBusy
+        try:
+            return self._hasher.verify(known, password)
+        except self._another:
+            return False
+        finally:
+            self._one_at_a_time.release()

@@ -4,7 +4,6 @@ It must not hold a password, nor repeat a hash or what was typed in its place. R
 """
 
 import threading
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from bridge.mapping.wording import nearest
 from bridge.models import Identity, Json, SourceName
 from bridge.roles import Role, Visitor
 from bridge.settings import secret_files
-from bridge.tokens import person_in
+from bridge.tokens import folded, person_in
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +145,7 @@ def _users(document: Document, faults: Faults, sources: Collection[SourceName]) 
 
 def _alike(text: str) -> str:
     """Return what two texts have in common that a directory, or whoever reads them, takes for one."""
-    return unicodedata.normalize("NFKC", text).strip(" .").casefold()
+    return folded(text).strip(" .")
 
 
 def _judge_password(entry: Json, spot: Spot, document: Document, faults: Faults) -> None:

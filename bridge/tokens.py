@@ -22,8 +22,8 @@ from bridge.models import Identity, Person, SourceName, Token
 PREFIX: Final = "bridge_"
 _BYTES: Final = 32
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-# Account ids: Jira Cloud's, Jira Data Center's, and the sys_id of ServiceNow.
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+# Account ids: Jira Cloud's, Jira Data Center's, and the sys_id of ServiceNow.
 _ACCOUNT_ID: Final = re.compile(r"[0-9a-f]{24,32}|[0-9a-zA-Z-]+:[0-9a-zA-Z-]+|JIRAUSER[0-9]+")
 
 
@@ -83,6 +83,11 @@ def person_in(source: SourceName, identities: tuple[Identity, ...]) -> Person:
     if not found:
         raise NotPossible(f"nothing says who that is in {source} (their token or the people file does)")
     return Person(id=found.get("account id"), login=found.get("login"), email=found.get("e-mail"))
+
+
+def folded(identifier: str) -> str:
+    """Return an identifier as it is compared: in whatever spelling of case, width and outer spaces."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", identifier).strip().casefold())
 
 
 def _mistakable(text: str) -> str:

@@ -47,7 +47,7 @@ class Ledger:
     ) -> None:
         self.engine = engine
         self._reading = engine.execution_options(writing=False)
-        self._writing = engine.execution_options(writing=True, lock_seconds=write_timeout)
+        self._writing = engine.execution_options(writing=True)
         self._clock = clock
         # What SQLAlchemy raises, and the driver where it is spoken to directly.
         self._database_errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
@@ -104,7 +104,7 @@ class Ledger:
         """
         try:
             with (
-                self._writing.connect() as connection,
+                self._writing.connect().execution_options(lock_seconds=self._write_timeout) as connection,
                 connection.begin(),
             ):
                 tx = Tx(connection, self._now(connection))

@@ -391,38 +391,33 @@ def test_a_password_that_is_short_is_not_hashed(passwords):
             passwords.hashed(password)
 
 
-def test_passwords_are_looked_at_one_by_one_and_who_waits_too_long_is_told(door, hashed):
-    door.passwords = Passwords(wait_seconds=0)
-    door.tried_anew()
-    together = threading.Barrier(8)
+def all_at_once(door, count, password):
+    """Have so many come with a password at once; return what became of each: its secret, or why not."""
+    together = threading.Barrier(count)
 
     def come(number):
         together.wait(10)
         try:
-            return door.signing_in.by_password("ada", PASSWORD, peer=f"192.0.2.{number}", before=None)
+            return door.signing_in.by_password("ada", password, peer=f"192.0.2.{number}", before=None)
         except SignInRefused as error:
             return error.reason
 
-    with ThreadPoolExecutor(8) as people:
-        found = list(people.map(come, range(8)))
-    assert found.count(Reason.TOO_MANY_TRIES) >= 4
-    assert len(door.rows()) == 8 - found.count(Reason.TOO_MANY_TRIES) >= 1
+    with ThreadPoolExecutor(count) as people:
+        return Counter(people.map(come, range(count)))
+
+
+def test_passwords_are_looked_at_one_by_one_and_who_waits_too_long_is_told(door, hashed):
+    door.passwords = Passwords(wait_seconds=0)
+    door.tried_anew()
+    found = all_at_once(door, 8, PASSWORD)
+    assert found[Reason.TOO_MANY_TRIES] >= 4
+    assert len(door.rows()) == 8 - found[Reason.TOO_MANY_TRIES] >= 1
 
 
 def test_few_threads_wait_for_a_password_to_be_looked_at(door, hashed):
     door.passwords = Passwords(wait_seconds=20)
     door.tried_anew()
-    together = threading.Barrier(12)
-
-    def come(number):
-        together.wait(10)
-        try:
-            return door.signing_in.by_password("ada", "wrong", peer=f"192.0.2.{number}", before=None)
-        except SignInRefused as error:
-            return error.reason
-
-    with ThreadPoolExecutor(12) as people:
-        found = Counter(people.map(come, range(12)))
+    found = all_at_once(door, 12, "wrong")
     assert found[Reason.TOO_MANY_TRIES] > 0
     assert found[Reason.NOT_KNOWN] >= PLACES
     assert found.total() == 12

@@ -94,13 +94,7 @@ def install(door: Blueprint, csrf: CSRFProtect, services: Services) -> None:
                 return _ask_to_sign_in()
             if not visitor().may(Role(needed)):
                 return _refused_role(services, Role(needed))
-        _require_small_form(
-            PUBLIC_FORM_BYTES
-            if needed == _NOBODY_IN_PARTICULAR
-            else TEXTS_BYTES
-            if getattr(view, _TEXTS, False)
-            else FORM_BYTES
-        )
+        _require_small_form(_form_bytes(view))
         csrf.protect()
         return None
 
@@ -126,6 +120,13 @@ def _marked(needed: str) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def _form_bytes(view: object) -> int:
+    """Return how many bytes a form may have that a view takes."""
+    if needed_by(view) == _NOBODY_IN_PARTICULAR:
+        return PUBLIC_FORM_BYTES
+    return TEXTS_BYTES if getattr(view, _TEXTS, False) else FORM_BYTES
 
 
 def _require_small_form(size: int) -> None:
