@@ -6,14 +6,15 @@ It must not send by itself; `dispatching` does, once nothing stands in the way.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import structlog
 
 from bridge import retries
 from bridge.connections import Connections, Portal
-from bridge.dispatching import Dispatching
+from bridge.dispatching import Begun, Dispatching
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, sending, sessions
+from bridge.ledger import Ledger, Tx, sending, sessions
 from bridge.mapping.language import MappingSet
 from bridge.mapping.withdrawing import narrowed
 from bridge.models import (
@@ -34,6 +35,8 @@ from bridge.sending_again import takes_back, takes_back_by_count
 from bridge.setting_aside import SettingAside
 
 log = structlog.get_logger(__name__)
+
+Beginning: TypeAlias = Callable[[Tx, Run], Begun | None]
 
 
 class Acting:
@@ -64,6 +67,7 @@ class Acting:
         self._connections = connections
         self._resolving = resolving
         self._clock = clock
+        self._boot_clock = boot_clock
         self._jitter = jitter
         self._mapping_set = mapping_set
         self._noted = noted
@@ -80,10 +84,46 @@ class Acting:
             stopping=stopping,
         )
 
-    def act(self, run: Run) -> None:
-        """Take a claimed run as far as it goes now; every way out leaves it in a recorded state."""
+    def beginning(self) -> Beginning:
+        """Return what admits runs in the transaction that claims them; to be made before it begins.
+
+        A run goes this way where nothing outside has to be asked before it is sent, and nothing stands in its
+        way. All others it leaves as they were claimed.
+        """
+        began = self._boot_clock()
+        connections, mapping_set = self._connections(), self._mapping_set()
+
+        def begin(tx: Tx, run: Run) -> Begun | None:
+            portal = connections.portals.get(run.plan.portal) if run.plan else None
+            if (
+                run.plan is None
+                or portal is None
+                or mapping_set is None
+                or run.crashes
+                or run.ticket.source not in connections.sources
+            ):
+                return None
+            resolved = self._resolving.at_hand(run.plan)
+            if resolved is None:
+                return None
+            parts = split_into_parts(resolved, portal.config.max_devices_per_call)
+            plan = narrowed(run.plan, resolved.devices, mapping_set)
+            if isinstance(plan, Problem):
+                return None
+            return self._dispatching.begin(tx, replace(run, plan=plan), plan, portal, parts, began)
+
+        return begin
+
+    def act(self, run: Run, begun: Begun | None = None) -> None:
+        """Take a claimed run as far as it goes now; every way out leaves it in a recorded state.
+
+        `begun` where it was admitted with its claim.
+        """
         try:
-            self._act(run)
+            if begun is not None:
+                self._dispatching.send_begun(begun)
+            else:
+                self._act(run)
         except LostOwnership:
             log.warning("run.lost", run=run.id)
             self._let_go(run)

@@ -5,7 +5,7 @@ It must not decide what an answer means, nor compose words; the dialect and `com
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,7 +13,7 @@ import structlog
 from bridge import comments, consequences
 from bridge.connections import Portal
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, late, sending
+from bridge.ledger import Ledger, Tx, late, sending
 from bridge.ledger.sending import Admission, Next
 from bridge.models import (
     Call,
@@ -29,7 +29,7 @@ from bridge.models import (
     RunState,
 )
 from bridge.nexthink import act
-from bridge.policy import Verdict
+from bridge.policy import Verdict, needs_approval
 from bridge.rereading import NotWanted, Rereading, StillWanted
 from bridge.resolving import Resolving
 from bridge.setting_aside import SettingAside
@@ -47,6 +47,21 @@ SLACK_SECONDS = 5.0
 RECORDED_AT_ONCE = 8
 # How long a run waits whose ticket could not be read, where the ticket system does not say.
 UNREAD_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run whose next call is committed as intended, and where it goes.
+
+    `calls` are all of the run, `call` among them; `began` is from before the intent, on the boot clock.
+    """
+
+    run: Run
+    plan: Plan
+    portal: Portal
+    call: Call
+    calls: tuple[Call, ...]
+    began: float
 
 
 class Dispatching:
@@ -76,6 +91,34 @@ class Dispatching:
         self._stopping = stopping
         self._recording = threading.BoundedSemaphore(RECORDED_AT_ONCE)
 
+    def begin(
+        self, tx: Tx, run: Run, plan: Plan, portal: Portal, parts: tuple[Part, ...], began: float
+    ) -> Begun | None:
+        """Admit a run in the transaction that claims it, so that its intent costs no commit of its own.
+
+        None where it goes the long way: its ticket has to be read again, it has calls already, or the policy
+        does not let it go, of which nothing is written then. `began` is from before the transaction.
+        """
+        if needs_approval(plan, _devices_of(parts)):
+            return None
+        admission = sending.admit_claimed(
+            tx,
+            run=run,
+            parts=parts,
+            lasting=_lasting(plan),
+            engine_names=self._resolving.known_names(plan.portal),
+        )
+        if admission is None or admission.call is None:
+            return None
+        return Begun(
+            run=run, plan=plan, portal=portal, call=admission.call, calls=admission.calls, began=began
+        )
+
+    def send_begun(self, begun: Begun) -> None:
+        """Send what was admitted with its claim, then what else is planned of it."""
+        if self._goes_on(begun.run, self._send(begun)):
+            self._send_planned(begun.run, begun.plan, begun.portal, (), begun.calls, first=False)
+
     def send_all(
         self, run: Run, plan: Plan, portal: Portal, parts: tuple[Part, ...], calls: tuple[Call, ...]
     ) -> None:
@@ -83,9 +126,19 @@ class Dispatching:
 
         `parts` are those that are not frozen yet, else empty, and `calls` all of the run.
         """
+        self._send_planned(run, plan, portal, parts, calls, first=True)
+
+    def _send_planned(
+        self,
+        run: Run,
+        plan: Plan,
+        portal: Portal,
+        parts: tuple[Part, ...],
+        calls: tuple[Call, ...],
+        *,
+        first: bool,
+    ) -> None:
         frozen = parts or tuple({call.part.number: call.part for call in calls}.values())
-        lasting = FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN + SLACK_SECONDS
-        first = True
         while True:
             found = self._rereading.look(run, plan, frozen)
             if not isinstance(found, StillWanted):
@@ -97,7 +150,7 @@ class Dispatching:
                     sending.admit,
                     run=run,
                     parts=parts,
-                    lasting=timedelta(seconds=lasting),
+                    lasting=_lasting(plan),
                     engine_names=self._resolving.known_names(plan.portal),
                     read_at=found.at,
                 )
@@ -109,13 +162,21 @@ class Dispatching:
             if admission.call is None:
                 self._not_admitted(run, admission, parts, first=first)
                 return
-            following = self._send(run, plan, portal, admission.call, admission.calls, began)
-            if following.state is not RunState.SENDING:
-                return
-            if self._stopping():
-                self._aside.give_back(run, timedelta(), None)
+            begun = Begun(
+                run=run, plan=plan, portal=portal, call=admission.call, calls=admission.calls, began=began
+            )
+            if not self._goes_on(run, self._send(begun)):
                 return
             parts, first = (), False
+
+    def _goes_on(self, run: Run, following: Next) -> bool:
+        """Say whether the next part of a run is to be sent now; give the run back where it is to wait."""
+        if following.state is not RunState.SENDING:
+            return False
+        if self._stopping():
+            self._aside.give_back(run, timedelta(), None)
+            return False
+        return True
 
     def _not_wanted(
         self, run: Run, found: NotWanted | NotRead, calls: tuple[Call, ...], *, first: bool
@@ -138,9 +199,8 @@ class Dispatching:
         else:
             self._aside.ruled_out(run, admission.ruling, admission.calls, parts)
 
-    def _send(
-        self, run: Run, plan: Plan, portal: Portal, call: Call, calls: tuple[Call, ...], began: float
-    ) -> Next:
+    def _send(self, begun: Begun) -> Next:
+        plan, portal, call = begun.plan, begun.portal, begun.call
         request = act.run_request(
             portal.config,
             request_uid=call.request_uid,
@@ -153,21 +213,14 @@ class Dispatching:
             request,
             deadline=FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN,
             first_byte_within=FIRST_BYTE_SECONDS,
-            started=began,
+            started=begun.began,
             fresh=True,
         )
         with self._recording:
-            return self._take_in(run, plan, portal, call, calls, response)
+            return self._take_in(begun, response)
 
-    def _take_in(
-        self,
-        run: Run,
-        plan: Plan,
-        portal: Portal,
-        call: Call,
-        calls: tuple[Call, ...],
-        response: HttpResponse | NoResponse,
-    ) -> Next:
+    def _take_in(self, begun: Begun, response: HttpResponse | NoResponse) -> Next:
+        run, plan, portal, call = begun.run, begun.plan, begun.portal, begun.call
         result = act.decipher(
             portal.config, response, part=call.part, engine_names=self._resolving.engine_names(plan.portal)
         )
@@ -182,7 +235,7 @@ class Dispatching:
         )
         # Nothing is read between here and the record: an answer in hand must not depend on a look (S8).
         calls = tuple(
-            replace(each, state=result.state, result=result) if each == call else each for each in calls
+            replace(each, state=result.state, result=result) if each == call else each for each in begun.calls
         )
         return self._record(run, plan, call, result, calls)
 
@@ -211,3 +264,12 @@ class Dispatching:
                 tell_replay=lambda replay: self._aside.instead_of(replay, run, calls),
             )
         return following
+
+
+def _lasting(plan: Plan) -> timedelta:
+    """Return the longest that an attempt takes, from before its intent to after its answer."""
+    return timedelta(seconds=FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN + SLACK_SECONDS)
+
+
+def _devices_of(parts: tuple[Part, ...]) -> int:
+    return len({device.uid for part in parts for device in part.devices})

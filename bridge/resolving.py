@@ -95,12 +95,24 @@ class Resolving:
         answered = frozenset(engine.uid for engine in asked)
         return _or_later(resolution.choose(plan, found, engines, answered, breach))
 
-    def engines(self, name: PortalName) -> tuple[Engine, ...] | Later:
-        """Return a portal's Engines, from memory where it is fresh."""
+    def at_hand(self, plan: Plan) -> Resolved | None:
+        """Return the targets of a plan where nobody has to be asked for them, else None."""
+        engines = self._fresh(plan.portal)
+        if engines is None or self._connections().portals[plan.portal].config.nxql_url is not None:
+            return None
+        resolved = resolution.without_lookup(plan, engines)
+        return resolved if isinstance(resolved, Resolved) else None
+
+    def _fresh(self, name: PortalName) -> tuple[Engine, ...] | None:
         with self._lock:
             known = self._listed.get(name)
-        if known is not None and known.until > time.monotonic():
-            return known.engines
+        return known.engines if known is not None and known.until > time.monotonic() else None
+
+    def engines(self, name: PortalName) -> tuple[Engine, ...] | Later:
+        """Return a portal's Engines, from memory where it is fresh."""
+        known = self._fresh(name)
+        if known is not None:
+            return known
         listed = self.ask_engines(name)
         if not isinstance(listed, Later):
             with self._lock:

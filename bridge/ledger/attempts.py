@@ -17,7 +17,7 @@ from bridge.models import Call, CallState, Part, RunId
 
 # What was sent in these states may still arrive until its latest end (S4).
 _OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
-_PLAN: Final = calls.insert().inline()
+_ADD: Final = calls.insert().inline()
 _PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
 
 
@@ -47,17 +47,38 @@ def limit_again(tx: Tx, *, run: RunId) -> None:
 
 def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> Call:
     """Add a planned attempt of a part, and return it."""
+    return _add(tx, Call(run=run, part=part, attempt=attempt, state=CallState.PLANNED))
+
+
+def intend_call(tx: Tx, *, run: RunId, part: Part, latest_end: datetime) -> Call:
+    """Add the first attempt of a part as one that is sent now, and return it."""
+    return _add(
+        tx,
+        Call(
+            run=run,
+            part=part,
+            attempt=1,
+            state=CallState.INTENDED,
+            intended_at=tx.now,
+            latest_end=latest_end,
+        ),
+    )
+
+
+def _add(tx: Tx, call: Call) -> Call:
     tx.run(
-        _PLAN,
+        _ADD,
         {
-            "run": run,
-            "part": part.number,
-            "attempt": attempt,
-            "content": to_text(PART, part),
-            "state": CallState.PLANNED,
+            "run": call.run,
+            "part": call.part.number,
+            "attempt": call.attempt,
+            "content": to_text(PART, call.part),
+            "state": call.state,
+            "intended_at": call.intended_at,
+            "latest_end": call.latest_end,
         },
     )
-    return Call(run=run, part=part, attempt=attempt, state=CallState.PLANNED)
+    return call
 
 
 def drop_planned(tx: Tx, *, run: RunId) -> None:

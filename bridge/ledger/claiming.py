@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Select, Update, bindparam, exists, func, select, update
 
-from bridge.ledger import Tx
+from bridge.ledger import Tx, sending
 from bridge.ledger.codec import runs_of
 from bridge.ledger.prepared import locking
 from bridge.ledger.tables import UNENDED, is_in, runs, sessions
@@ -149,10 +149,16 @@ def _take(tx: Tx, session: SessionId, due: Mapping[str, object], *, suspect: boo
 
 def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> int:
     """Queue the runs that a claim of ours took without our learning of it; return how many (S1)."""
+    unseen = (runs.c.owner == session, runs.c.id.not_in(seen))
     lost = tx.connection.execute(
         update(runs)
-        .where(runs.c.owner == session, runs.c.state == RunState.CLAIMED, runs.c.id.not_in(seen))
+        .where(*unseen, runs.c.state == RunState.CLAIMED)
         .values(state=RunState.QUEUED, owner=None)
         .returning(runs.c.id)
     )
-    return len(lost.all())
+    # What was admitted with the claim has an intent, of which nothing was sent.
+    admitted = tx.connection.execute(select(runs).where(*unseen, runs.c.state == RunState.SENDING))
+    intended = runs_of(admitted.mappings()).runs
+    for run in intended:
+        sending.close_not_sent(tx, run=run, delay=timedelta())
+    return len(lost.all()) + len(intended)

@@ -13,7 +13,14 @@ from sqlalchemy import bindparam, select, update
 from bridge import policy
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals, limits, pausing
-from bridge.ledger.attempts import add_attempt, add_parts, drop_planned, may_begin, plan_call
+from bridge.ledger.attempts import (
+    add_attempt,
+    add_parts,
+    drop_planned,
+    intend_call,
+    may_begin,
+    plan_call,
+)
 from bridge.ledger.codec import RESULT, to_text
 from bridge.ledger.outbox import owe
 from bridge.ledger.prepared import locking
@@ -94,7 +101,7 @@ def first_look(
         return standing, policy.GO
     parts = _frozen(standing)
     spent = limits.look(tx, run=run, plan=run.plan, parts=parts)
-    return standing, policy.admit(run.plan, _usage(tx, run, parts, spent, engine_names, tx.now))
+    return standing, policy.admit(run.plan, _usage(tx, run, run.plan, parts, spent, engine_names, tx.now))
 
 
 def admit(
@@ -113,20 +120,65 @@ def admit(
     is not ours or an earlier attempt may still be under way.
     """
     _require_owner(tx, run)
-    assert run.plan is not None
     standing = calls_of(tx, run=run.id)
+    return _admit(tx, run, standing, parts, lasting, engine_names, read_at)
+
+
+def admit_claimed(
+    tx: Tx,
+    *,
+    run: Run,
+    parts: tuple[Part, ...],
+    lasting: timedelta,
+    engine_names: tuple[tuple[EngineUid, str], ...],
+) -> Admission | None:
+    """Admit a run in the transaction that claims it, so that its intent costs no commit of its own.
+
+    None where it has calls already: what may follow them is for whoever has it to find out.
+    """
+    if calls_of(tx, run=run.id):
+        return None
+    return _admit(tx, run, (), parts, lasting, engine_names, None)
+
+
+def _admit(
+    tx: Tx,
+    run: Run,
+    standing: tuple[Call, ...],
+    parts: tuple[Part, ...],
+    lasting: timedelta,
+    engine_names: tuple[tuple[EngineUid, str], ...],
+    read_at: datetime | None,
+) -> Admission:
+    assert run.plan is not None
     frozen = _frozen(standing) or parts
     spent = limits.spent(tx, run=run, plan=run.plan, parts=frozen)
-    ruling = policy.admit(run.plan, _usage(tx, run, frozen, spent, engine_names, read_at))
+    ruling = policy.admit(run.plan, _usage(tx, run, run.plan, frozen, spent, engine_names, read_at))
     if ruling.verdict is not policy.Verdict.GO:
         return Admission(ruling=ruling, calls=standing)
+    latest_end = tx.now + lasting
     if parts:
-        standing = tuple(plan_call(tx, run=run.id, part=part, attempt=1) for part in parts)
-    if may_begin(tx, standing) > tx.now:
-        raise LostOwnership(f"an attempt of run {run.id} may still be under way")
-    call = next((call for call in standing if call.state is CallState.PLANNED), None)
-    if call is not None:
-        _intend(tx, call, run.plan, frozen, tx.now + lasting)
+        first, *others = parts
+        planned = (plan_call(tx, run=run.id, part=part, attempt=1) for part in others)
+        standing = (intend_call(tx, run=run.id, part=first, latest_end=latest_end), *planned)
+        call = standing[0]
+    else:
+        if may_begin(tx, standing) > tx.now:
+            raise LostOwnership(f"an attempt of run {run.id} may still be under way")
+        following = next((call for call in standing if call.state is CallState.PLANNED), None)
+        if following is None:
+            return Admission(ruling=ruling, calls=standing)
+        call = following
+        tx.run(
+            _CALL,
+            {
+                **_place(call),
+                "state": CallState.INTENDED,
+                "intended_at": tx.now,
+                "latest_end": latest_end,
+            },
+        )
+    _intend(tx, call, run.plan, frozen)
     return Admission(ruling=ruling, call=call, calls=standing)
 
 
@@ -142,6 +194,7 @@ def _frozen(standing: tuple[Call, ...]) -> tuple[Part, ...] | None:
 def _usage(
     tx: Tx,
     run: Run,
+    plan: Plan,
     parts: tuple[Part, ...] | None,
     spent: tuple[policy.Spent, ...],
     engine_names: tuple[tuple[EngineUid, str], ...],
@@ -156,14 +209,12 @@ def _usage(
         engine_names=engine_names,
         spent=spent,
         waived=run.waived,
-        approval=approvals.approval_of(tx, run=run.id),
+        approval=approvals.approval_of(tx, run=run.id) if plan.approval else None,
         read_at=read_at,
     )
 
 
-def _intend(tx: Tx, call: Call, plan: Plan, parts: tuple[Part, ...], latest_end: datetime) -> None:
-    intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
-    tx.run(_CALL, {**_place(call), **intended})
+def _intend(tx: Tx, call: Call, plan: Plan, parts: tuple[Part, ...]) -> None:
     tx.run(
         _RUN,
         {

@@ -23,11 +23,23 @@ from bridge.approving import Approving
 from bridge.bootstrap.outside import connect
 from bridge.catching_up import CatchingUp
 from bridge.connections import Connections
+from bridge.dispatching import Begun
 from bridge.errors import Reason
 from bridge.fetching import Fetching
 from bridge.judging import Judging
 from bridge.keeping import Keeping
-from bridge.ledger import Ledger, accepting, claiming, in_force, listing, outbox, pausing, queries, sessions
+from bridge.ledger import (
+    Ledger,
+    Tx,
+    accepting,
+    claiming,
+    in_force,
+    listing,
+    outbox,
+    pausing,
+    queries,
+    sessions,
+)
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.mapping import language
@@ -328,6 +340,20 @@ class House:
             ),
             configured=portals,
         )
+
+    def claim_and_begin(self, session: str = "s1") -> list[tuple[Run, Begun | None]]:
+        """Claim what is due, and admit in the same transaction what can be."""
+        begin = self.acting.beginning()
+        portals = tuple(self.connections.portals)
+
+        def take(tx: Tx) -> list[tuple[Run, Begun | None]]:
+            allowances = [Allowance(portal=portal, runs=10) for portal in portals]
+            claimed = claiming.claim(
+                tx, session=SessionId(session), allowances=allowances, configured=portals
+            )
+            return [(run, begin(tx, run)) for run in claimed]
+
+        return self.ledger.write(take)
 
     def work(self, session: str = "s1") -> None:
         """Claim what is due and take it as far as it goes."""

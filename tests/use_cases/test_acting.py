@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx, queries, sending, sessions, working
+from bridge.ledger import Tx, claiming, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.models import (
     CallState,
@@ -96,6 +97,102 @@ def test_s1_an_intent_that_commits_while_it_is_being_given_up_is_closed_too(ledg
     closing.join(10)
     assert mine.state(run) is RunState.QUEUED
     assert mine.calls(run) == [(1, 1, CallState.NOT_SENT), (1, 2, CallState.PLANNED)]
+
+
+# ── an intent that is committed with its claim ───────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def uids(nexthink: Any) -> dict[str, str]:
+    """The devices of the simulated portal that nobody has to be asked for."""
+    return {device["name"]: device["uid"] for device in nexthink.world()["devices"]}
+
+
+@pytest.fixture
+def direct(house: Any, uids: dict[str, str]) -> Any:
+    """A house whose portal answers no question about devices, and whose Engines are known by now."""
+    mine = house(PORTALS__MAIN__NXQL_URL="")
+    mine.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-12345"],))
+    mine.work()
+    return mine
+
+
+def test_s1_what_needs_no_question_is_claimed_and_intended_in_one_transaction(direct, uids, nexthink):
+    run = direct.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-23456"],))
+    ((claimed, begun),) = direct.claim_and_begin()
+    assert direct.state(run) is RunState.SENDING
+    assert direct.calls(run) == [(1, 1, CallState.INTENDED)]
+    assert f"{run}-1-1" not in sent(nexthink)
+    direct.acting.act(claimed, begun)
+    assert direct.state(run) is RunState.ANSWERED
+    assert direct.told(run) == [CommentState.OWED]
+    assert sent(nexthink).count(f"{run}-1-1") == 1
+
+
+def test_s7_the_parts_behind_the_first_are_sent_after_it(house, uids, nexthink):
+    mine = house(PORTALS__MAIN__NXQL_URL="", PORTALS__MAIN__MAX_DEVICES_PER_CALL="1")
+    mine.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-12345"],))
+    mine.work()
+    run = mine.ask(by=DeviceKey.UID, devices=tuple(uids[name] for name in THREE))
+    ((claimed, begun),) = mine.claim_and_begin()
+    assert mine.calls(run) == [
+        (1, 1, CallState.INTENDED),
+        (2, 1, CallState.PLANNED),
+        (3, 1, CallState.PLANNED),
+    ]
+    mine.acting.act(claimed, begun)
+    assert mine.state(run) is RunState.ANSWERED
+    assert sent(nexthink)[1:] == [f"{run}-1-1", f"{run}-2-1", f"{run}-3-1"]
+
+
+def test_s1_a_claim_whose_commit_is_in_doubt_closes_what_it_intended(direct, uids, nexthink):
+    run = direct.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-23456"],))
+    direct.claim_and_begin()
+    # Its COMMIT was lost, so nobody has the run in hand and nothing is sent.
+    assert direct.ledger.write(claiming.give_back_unseen, session=SessionId("s1"), seen=()) == 1
+    assert direct.state(run) is RunState.QUEUED
+    assert direct.calls(run) == [(1, 1, CallState.NOT_SENT), (1, 2, CallState.PLANNED)]
+    ((claimed, begun),) = direct.claim_and_begin()
+    assert begun is None  # it has calls, so it goes the long way
+    direct.acting.act(claimed, begun)
+    assert direct.state(run) is RunState.ANSWERED
+    assert [uid for uid in sent(nexthink) if uid.startswith(run)] == [f"{run}-1-2"]
+
+
+def test_a_run_in_hand_is_not_taken_for_one_whose_commit_is_in_doubt(direct, uids):
+    run = direct.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-23456"],))
+    direct.claim_and_begin()
+    assert direct.ledger.write(claiming.give_back_unseen, session=SessionId("s1"), seen=(run,)) == 0
+    assert direct.calls(run) == [(1, 1, CallState.INTENDED)]
+
+
+@pytest.mark.parametrize(
+    "obstacle", ["paused", "too old", "no portal", "no rules", "narrower rules", "a name"]
+)
+def test_what_anything_stands_in_the_way_of_is_only_claimed(
+    direct, uids, mapping_set, make_plan, nexthink, obstacle
+):
+    wanted: dict[str, Any] = {"by": DeviceKey.UID, "devices": (uids["WS-ABC-23456"],)}
+    if obstacle == "paused":
+        direct.pause(PauseScope.PORTAL, "main")
+    elif obstacle == "too old":
+        wanted["occurred_at"] = direct.clock() - timedelta(days=3)
+    elif obstacle == "no rules":
+        direct.can_read_rules = False
+    elif obstacle == "narrower rules":
+        direct.mapping_set = mapping_set()  # it has no such mapping any more
+    elif obstacle == "a name":
+        wanted |= {"by": DeviceKey.NAME, "devices": ("WS-ABC-23456",)}
+    run = direct.ask(**wanted)
+    if obstacle == "no portal":
+        direct.connections = replace(direct.connections, portals={})
+        (claimed,) = direct.claim()
+        begun = direct.ledger.write(direct.acting.beginning(), claimed)
+    else:
+        ((_, begun),) = direct.claim_and_begin()
+    assert begun is None
+    assert direct.state(run) is RunState.CLAIMED
+    assert direct.calls(run) == []
 
 
 # ── S2 and S4 ────────────────────────────────────────────────────────────────────────────────────────────

@@ -120,6 +120,25 @@ def posting(mine: Any, runs: list[RunId]) -> int:
     return sum(comment.state is CommentState.POSTING for comment in comments)
 
 
+def test_w3_where_nothing_can_be_admitted_with_its_claim_runs_are_claimed_alone(house, work, jira):
+    mine = house()
+    run = mine.ask()
+    given, seen = mine.acting._mapping_set, []
+
+    def rules() -> Any:
+        seen.append(mine.state(run))
+        if len(seen) == 1:
+            raise ValueError("what nobody foresaw")
+        return given()
+
+    mine.acting._mapping_set = rules
+    with work(mine):
+        wait_for(lambda: len(jira.comments()) == 1)
+    assert mine.state(run) is RunState.ANSWERED
+    # The first look failed before anything was claimed, and the run went the long way at once.
+    assert seen[:2] == [RunState.QUEUED, RunState.CLAIMED]
+
+
 def test_w4_a_portal_that_hangs_holds_up_neither_another_one_nor_comments(house, work, nexthink, jira):
     with silent_listener() as port:
         mine = house(MAX_IN_FLIGHT="4", **portal_settings("HUNG", f"http://127.0.0.1:{port}"))
