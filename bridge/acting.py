@@ -14,7 +14,7 @@ from bridge import retries
 from bridge.connections import Connections, Portal
 from bridge.dispatching import Begun, Dispatching
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, Tx, sending, sessions
+from bridge.ledger import Ledger, Tx, admitting, sessions
 from bridge.mapping.language import MappingSet
 from bridge.mapping.withdrawing import narrowed
 from bridge.models import (
@@ -148,7 +148,7 @@ class Acting:
         portal = self._connections().portals.get(plan.portal)
         try:
             calls, ruling = self._ledger.read(
-                sending.first_look,
+                admitting.first_look,
                 run=run,
                 engine_names=self._resolving.known_names(plan.portal),
                 looks_up=portal is not None and portal.config.nxql_url is not None,

@@ -13,8 +13,9 @@ import structlog
 from bridge import comments, consequences
 from bridge.connections import Portal
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
-from bridge.ledger import Ledger, Tx, late, sending
-from bridge.ledger.sending import Admission, Next
+from bridge.ledger import Ledger, Tx, admitting, late, sending
+from bridge.ledger.admitting import Admission
+from bridge.ledger.sending import Next
 from bridge.models import (
     Call,
     CallResult,
@@ -101,7 +102,7 @@ class Dispatching:
         """
         if needs_approval(plan, _devices_of(parts)):
             return None
-        admission = sending.admit_claimed(
+        admission = admitting.admit_claimed(
             tx,
             run=run,
             parts=parts,
@@ -147,7 +148,7 @@ class Dispatching:
             began = self._boot_clock()
             try:
                 admission = self._ledger.write(
-                    sending.admit,
+                    admitting.admit,
                     run=run,
                     parts=parts,
                     lasting=_lasting(plan),

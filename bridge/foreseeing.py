@@ -12,7 +12,7 @@ from bridge import comments, consequences, offering
 from bridge.approving import told, waiting_for
 from bridge.comments import second_sends
 from bridge.errors import NotPossible
-from bridge.ledger import Ledger, Tx, pausing, people, replaying, sending, working
+from bridge.ledger import Ledger, Tx, admitting, pausing, people, replaying, working
 from bridge.ledger.people import Act, Sight
 from bridge.mapping.language import MappingSet
 from bridge.mapping.withdrawing import narrowed
@@ -270,5 +270,5 @@ def _seen(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int]:
 
 def _ruled(tx: Tx, *, run: RunId) -> tuple[Run, tuple[Call, ...], int, Ruling, tuple[Pause, ...]]:
     found, calls, made = _seen(tx, run=run)
-    ruling = sending.first_look(tx, run=found, engine_names=())[1] if found.plan else GO
+    ruling = admitting.first_look(tx, run=found, engine_names=())[1] if found.plan else GO
     return found, calls, made, ruling, pausing.standing(tx)

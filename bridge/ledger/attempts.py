@@ -18,6 +18,12 @@ from bridge.models import Call, CallState, Part, RunId
 # What was sent in these states may still arrive until its latest end (S4).
 _OPEN_ENDED = frozenset({CallState.INTENDED, CallState.UNKNOWN})
 _ADD: Final = calls.insert().inline()
+# An attempt; what is set comes as parameters.
+ONE_CALL: Final = update(calls).where(
+    calls.c.run == bindparam("of_run"),
+    calls.c.part == bindparam("of_part"),
+    calls.c.attempt == bindparam("of_attempt"),
+)
 _PLANNED: Final = update(calls).where(calls.c.run == bindparam("of_run"), calls.c.state == CallState.PLANNED)
 
 
@@ -48,6 +54,17 @@ def limit_again(tx: Tx, *, run: RunId) -> None:
 def plan_call(tx: Tx, *, run: RunId, part: Part, attempt: int) -> Call:
     """Add a planned attempt of a part, and return it."""
     return _add(tx, Call(run=run, part=part, attempt=attempt, state=CallState.PLANNED))
+
+
+def intend_planned(tx: Tx, *, call: Call, latest_end: datetime) -> None:
+    """Let a planned attempt be sent now."""
+    intended = {"state": CallState.INTENDED, "intended_at": tx.now, "latest_end": latest_end}
+    tx.run(ONE_CALL, {**place_of(call), **intended})
+
+
+def place_of(call: Call) -> dict[str, object]:
+    """Return what names a call to `ONE_CALL`."""
+    return {"of_run": call.run, "of_part": call.part.number, "of_attempt": call.attempt}
 
 
 def intend_call(tx: Tx, *, run: RunId, part: Part, latest_end: datetime) -> Call:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import RowMapping, select
 
 from bridge.errors import NotPossible
-from bridge.ledger import Tx, approvals, auditing, counting, pausing, sending, watches
+from bridge.ledger import Tx, admitting, approvals, auditing, counting, pausing, watches
 from bridge.ledger.auditing import Unsealed
 from bridge.ledger.choosing import Held, held_by_reason
 from bridge.ledger.codec import comment_of, delivery_of
@@ -208,7 +208,7 @@ def run_story(tx: Tx, *, run: RunId) -> RunStory:
         ),
         history=timeline(tx, run=run),
         approval=approvals.approval_of(tx, run=run),
-        ruling=sending.first_look(tx, run=found, engine_names=())[1] if held and found.plan else None,
+        ruling=admitting.first_look(tx, run=found, engine_names=())[1] if held and found.plan else None,
         pauses=pausing.standing(tx) if held else (),
     )
 

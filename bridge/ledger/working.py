@@ -12,6 +12,7 @@ from bridge.errors import LostOwnership, NotPossible, Reason, Unreadable
 from bridge.ledger import Tx
 from bridge.ledger.codec import ReadRuns, call_of, runs_of
 from bridge.ledger.outbox import owe
+from bridge.ledger.prepared import locking
 from bridge.ledger.tables import approvals, calls, is_in, runs
 from bridge.ledger.waking import ring
 from bridge.models import Call, CallState, OwedComment, Run, RunId, RunState
@@ -33,6 +34,14 @@ _CALLS: Final = (
     select(calls).where(calls.c.run == bindparam("of_run")).order_by(calls.c.part, calls.c.attempt)
 )
 
+
+_OWNED: Final = locking(
+    select(runs.c.id).where(
+        runs.c.id == bindparam("of_run"),
+        runs.c.owner == bindparam("of_owner"),
+        is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
+    )
+)
 
 # Whose ticket may still approve them is not among these: `approvals.take_due`.
 _MAY_BE_APPROVED: Final = exists().where(
@@ -65,6 +74,12 @@ def find_run(tx: Tx, *, run: RunId) -> Run:
 def calls_of(tx: Tx, *, run: RunId) -> tuple[Call, ...]:
     """Return a run's calls by part and attempt."""
     return tuple(map(call_of, tx.run(_CALLS, {"of_run": run})))
+
+
+def require_owner(tx: Tx, run: Run) -> None:
+    """Raise LostOwnership where a run is not its owner's any more; nobody else changes it from here on."""
+    if tx.value(_OWNED, {"of_run": run.id, "of_owner": run.owner}) is None:
+        raise LostOwnership(f"run {run.id} is not owned by {run.owner}")
 
 
 def give_back(tx: Tx, *, run: Run, delay: timedelta, reason: Reason | None) -> None:

@@ -27,7 +27,17 @@ from bridge.bootstrap.outside import connect
 from bridge.cli import main
 from bridge.errors import Reason
 from bridge.judging import Judging
-from bridge.ledger import Ledger, approvals, claiming, in_force, pausing, sending, sessions, working
+from bridge.ledger import (
+    Ledger,
+    admitting,
+    approvals,
+    claiming,
+    in_force,
+    pausing,
+    sending,
+    sessions,
+    working,
+)
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.sending import Next
 from bridge.mapping.language import MappingTexts
@@ -197,7 +207,7 @@ class OpenLedger:
 
     def intend(self, run: Run) -> Call:
         """Commit the intent of a run's first call."""
-        admission = self.ledger.write(sending.admit, run=run, parts=(PART,), lasting=timedelta(seconds=90))
+        admission = self.ledger.write(admitting.admit, run=run, parts=(PART,), lasting=timedelta(seconds=90))
         assert admission.call is not None
         return admission.call
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select, text, update
 
 from bridge.errors import EvidenceBroken, Reason
 from bridge.evidence import Sealing
-from bridge.ledger import Ledger, Tx, auditing, in_force, pausing, people, pseudonyms, sending, verifying
+from bridge.ledger import Ledger, Tx, admitting, auditing, in_force, pausing, people, pseudonyms, verifying
 from bridge.ledger.connecting import open_database
 from bridge.ledger.people import Act
 from bridge.ledger.tables import audit, facts, seals
@@ -61,7 +61,7 @@ def test_what_happens_to_a_run_stands_in_the_audit(ledger, accept, make_run, ope
     accept(make_run("r1"))
     session = open_session("s1")
     (run,) = claim(session)
-    ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
+    ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
     found = [(row.event, row.about, json.loads(row.detail)) for row in rows(ledger)]
     assert ("delivery_accepted", "d1", {"digest": "a" * 64, "recovered": False, "source": "jira"}) in found
     decided = {"decision": "matched", "mapping_set": "0" * 64, "runs": ["r1"]}

@@ -19,6 +19,7 @@ from bridge.errors import LedgerUnavailable, NotPossible, Reason
 from bridge.evidence import Sealing
 from bridge.ledger import (
     Ledger,
+    admitting,
     approvals,
     copying,
     in_force,
@@ -142,7 +143,7 @@ def worked(ledger, accept, make_run, make_plan, make_comment, open_session, clai
             payload={"text": "naïve \u0000 ☃ " * 40, "n": number},
         )
     first, second, third = claim(session, limit=3)
-    call = ledger.write(sending.admit, run=first, parts=(part,), lasting=timedelta(seconds=70)).call
+    call = ledger.write(admitting.admit, run=first, parts=(part,), lasting=timedelta(seconds=70)).call
     ledger.write(limits.use, call=call, plan=plan)
     ledger.write(
         sending.answer,
@@ -160,7 +161,7 @@ def worked(ledger, accept, make_run, make_plan, make_comment, open_session, clai
     )
     limit = Limit(layer=Layer.BRIDGE, kind=LimitKind.PER_HOUR, window=timedelta(hours=1), most=1)
     ledger.write(limits.trip, run=second, plan=plan, limit=limit, most=9, window=timedelta(hours=1))
-    ledger.write(sending.admit, run=third, parts=(part,), lasting=timedelta(seconds=70))
+    ledger.write(admitting.admit, run=third, parts=(part,), lasting=timedelta(seconds=70))
     ledger.write(pausing.pause, scope=PauseScope.SOURCE, value=JIRA, reason=Reason.PAUSED, author="ada")
     while Sealing(ledger=ledger).catch_up():
         pass

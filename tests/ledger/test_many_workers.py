@@ -21,7 +21,7 @@ WORKER = """
 import sys
 from datetime import datetime, timedelta, timezone
 from bridge.errors import LedgerUnavailable
-from bridge.ledger import Ledger, claiming, sending, sessions, working
+from bridge.ledger import Ledger, admitting, claiming, sessions, working
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.models import Device, DeviceUid, Part, PortalName, SessionId
@@ -42,7 +42,7 @@ while True:
     for run in claimed:
         uid = DeviceUid(f"{int(run.id[1:]) % 5:032}")
         part = Part(number=1, devices=(Device(uid=uid, name=None),), engines=None)
-        admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
+        admission = ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
         ruling = admission.ruling
         if ruling.verdict is Verdict.HOLD:
             ledger.write(

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible
 from bridge.evidence import Sealing
-from bridge.ledger import limits, outbox, queries, retention, sending, sign_ins, verifying
+from bridge.ledger import admitting, limits, outbox, queries, retention, sending, sign_ins, verifying
 from bridge.ledger.sending import Next
 from bridge.ledger.tables import METADATA, audit, comments, deliveries, device_uses, runs, seals
 from bridge.models import CallResult, CallState, Layer, Limit, LimitKind, RunState
@@ -32,7 +32,7 @@ def work(ledger, accept, make_run, make_plan, make_comment, open_session, claim,
         ticket = replace(make_plan().ticket, uid=f"uid-{run_id}", key=f"SUP-{run_id}")
         accept(make_run(run_id, plan=make_plan(ticket=ticket, **given), ticket=ticket))
         (run,) = claim(session)
-        call = ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=70)).call
+        call = ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=70)).call
         result = CallResult(state=CallState.UNKNOWN if state is RunState.UNKNOWN else CallState.ANSWERED)
         following = Next(state=state, comment=make_comment(run_id))
         ledger.write(sending.answer, run=run, call=call, result=result, following=following)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LostOwnership, NotPossible, Reason
-from bridge.ledger import choosing, late, pausing, people, queries, sending, sessions, working
+from bridge.ledger import admitting, choosing, late, pausing, people, queries, sending, sessions, working
 from bridge.ledger.choosing import Held
 from bridge.ledger.people import Act
 from bridge.ledger.sending import Next
@@ -34,7 +34,7 @@ def sent(ledger, accept, make_run, open_session, claim, part):
     open_session("s1")
     accept(make_run("r1"))
     (run,) = claim("s1")
-    admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=LASTING)
+    admission = ledger.write(admitting.admit, run=run, parts=(part,), lasting=LASTING)
     return run, admission.call
 
 
@@ -82,13 +82,13 @@ def test_s4_no_attempt_is_intended_before_the_latest_end_of_the_one_before(ledge
     assert claim("s1") == ()
     clock.move(seconds=LASTING.total_seconds() + 1)
     (again,) = claim("s1")
-    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).call.attempt == 2
+    assert ledger.write(admitting.admit, run=again, parts=(), lasting=LASTING).call.attempt == 2
 
 
 def test_s4_admission_itself_refuses_while_an_attempt_may_be_under_way(ledger, sent):
     run, _ = sent
     with pytest.raises(LostOwnership, match="under way"):
-        ledger.write(sending.admit, run=run, parts=(), lasting=LASTING)
+        ledger.write(admitting.admit, run=run, parts=(), lasting=LASTING)
 
 
 def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger, sent, claim):
@@ -97,7 +97,7 @@ def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger
     following = Next(state=RunState.QUEUED, reason=Reason.UNAUTHORIZED, again=True, pause=PortalName("main"))
     ledger.write(sending.answer, run=run, call=call, result=refused, following=following)
     (again,) = claim("s1")
-    assert ledger.write(sending.admit, run=again, parts=(), lasting=LASTING).ruling.verdict is Verdict.HOLD
+    assert ledger.write(admitting.admit, run=again, parts=(), lasting=LASTING).ruling.verdict is Verdict.HOLD
     ledger.write(
         working.hold,
         run=again,
@@ -111,7 +111,7 @@ def test_s6_a_portal_pause_holds_and_a_release_goes_on_with_the_same_part(ledger
     assert claim("s1") == ()
     assert ledger.write(people.resume, scope=PauseScope.PORTAL, value="main", act=ACT) == 1
     (released,) = claim("s1")
-    assert ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).call.attempt == 2
+    assert ledger.write(admitting.admit, run=released, parts=(), lasting=LASTING).call.attempt == 2
 
 
 def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim, clock):
@@ -127,7 +127,8 @@ def test_s6_a_release_does_not_send_what_has_become_too_old(ledger, sent, claim,
     ledger.write(people.resume, scope=PauseScope.PORTAL, value="main", act=ACT)
     (released,) = claim("s1")
     assert (
-        ledger.write(sending.admit, run=released, parts=(), lasting=LASTING).ruling.verdict is Verdict.EXPIRE
+        ledger.write(admitting.admit, run=released, parts=(), lasting=LASTING).ruling.verdict
+        is Verdict.EXPIRE
     )
 
 
@@ -143,11 +144,11 @@ def test_s7_a_worker_that_takes_over_sends_only_what_is_still_planned(
     open_session("s2")
     accept(make_run("r1"))
     (run,) = claim("s1")
-    first = ledger.write(sending.admit, run=run, parts=two_parts(part), lasting=LASTING).call
+    first = ledger.write(admitting.admit, run=run, parts=two_parts(part), lasting=LASTING).call
     ledger.write(sending.answer, run=run, call=first, result=OK, following=Next(state=RunState.SENDING))
     ledger.write(sessions.bury, session="s1", seen=0)
     (taken,) = claim("s2")
-    call = ledger.write(sending.admit, run=taken, parts=(), lasting=LASTING).call
+    call = ledger.write(admitting.admit, run=taken, parts=(), lasting=LASTING).call
     assert (call.part.number, call.attempt) == (2, 1)
 
 
@@ -155,7 +156,7 @@ def test_s7_an_unknown_part_leaves_the_later_ones_unsent(ledger, accept, make_ru
     open_session("s1")
     accept(make_run("r1"))
     (run,) = claim("s1")
-    first = ledger.write(sending.admit, run=run, parts=two_parts(part), lasting=LASTING).call
+    first = ledger.write(admitting.admit, run=run, parts=two_parts(part), lasting=LASTING).call
     ledger.write(sending.answer, run=run, call=first, result=LOST, following=Next(state=RunState.UNKNOWN))
     assert claim("s1") == ()
     assert call_states(ledger) == [(1, 1, CallState.UNKNOWN), (2, 1, CallState.PLANNED)]
@@ -232,7 +233,7 @@ def test_l1_the_policy_is_asked_in_the_transaction_that_commits_the_intent(
     ledger.write(
         pausing.pause, scope=PauseScope.PORTAL, value="main", reason=Reason.UNAUTHORIZED, run=RunId("r0")
     )
-    admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=LASTING)
+    admission = ledger.write(admitting.admit, run=run, parts=(part,), lasting=LASTING)
     assert admission.ruling.verdict is Verdict.HOLD
     assert admission.call is None
     assert story(ledger).calls == ()
@@ -288,7 +289,7 @@ def test_s8_a_late_answer_reaches_a_run_that_is_claimed_already(
     clock.move(seconds=LASTING.total_seconds() + 1)
     (taken,) = claim("s2")
     assert answer_late(ledger, bereaved, OK, make_comment)
-    admission = ledger.write(sending.admit, run=taken, parts=(), lasting=LASTING)
+    admission = ledger.write(admitting.admit, run=taken, parts=(), lasting=LASTING)
     assert admission.ruling.verdict is Verdict.GO
     assert admission.call is None
 
@@ -310,17 +311,17 @@ def test_s9_an_old_decision_does_not_send_another_part_again(
     parts = two_parts(part)
     for result in (later, later, OK):
         (run,) = claim("s1")
-        call = ledger.write(sending.admit, run=run, parts=parts, lasting=LASTING).call
+        call = ledger.write(admitting.admit, run=run, parts=parts, lasting=LASTING).call
         again = result is later
         following = Next(state=RunState.QUEUED if again else RunState.SENDING, again=again)
         ledger.write(sending.answer, run=run, call=call, result=result, following=following)
         parts = ()
-    call = ledger.write(sending.admit, run=run, parts=(), lasting=LASTING).call
+    call = ledger.write(admitting.admit, run=run, parts=(), lasting=LASTING).call
     ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
     send_again(ledger, attempt=4)
     clock.move(seconds=LASTING.total_seconds() + 1)
     (run,) = claim("s1")
-    call = ledger.write(sending.admit, run=run, parts=(), lasting=LASTING).call
+    call = ledger.write(admitting.admit, run=run, parts=(), lasting=LASTING).call
     ledger.write(sending.answer, run=run, call=call, result=LOST, following=Next(state=RunState.UNKNOWN))
     with pytest.raises(NotPossible, match="is at attempt 5, not 4"):
         send_again(ledger, attempt=4)

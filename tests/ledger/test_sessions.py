@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import claiming, people, queries, sending, sessions
+from bridge.ledger import admitting, claiming, people, queries, sending, sessions
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.people import Act
 from bridge.models import CallResult, CallState, Occasion, Part, PortalName, RunId, RunState, SessionId
@@ -45,7 +45,7 @@ def test_w2_a_run_with_an_intended_call_becomes_unknown_and_is_told(
     open_session("s1")
     accept(make_run("r1"))
     (run,) = claim("s1")
-    ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
+    ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
     assert ledger.read(sessions.bereaved) == ()
     ledger.write(sessions.bury, session=SessionId("s1"), seen=0)
     (left,) = ledger.read(sessions.bereaved)
@@ -159,7 +159,7 @@ def test_w7_a_run_between_two_parts_is_held_too(ledger, open_session, accept, ma
     accept(make_run("r1"))
     (run,) = claim("s1")
     other = Part(number=2, devices=part.devices, engines=None)
-    call = ledger.write(sending.admit, run=run, parts=(part, other), lasting=timedelta(seconds=80)).call
+    call = ledger.write(admitting.admit, run=run, parts=(part, other), lasting=timedelta(seconds=80)).call
     result = CallResult(state=CallState.ANSWERED, status=200)
     following = sending.Next(state=RunState.SENDING)
     ledger.write(sending.answer, run=run, call=call, result=result, following=following)
@@ -173,7 +173,7 @@ def test_w7_a_run_whose_call_is_open_ends_unknown_not_held(
     open_session("s1")
     accept(make_run("r1"))
     (run,) = claim("s1")
-    ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
+    ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=80))
     assert ledger.write(sessions.hold_everything) == 0
     assert run_of(ledger, "r1").state is RunState.SENDING
 

@@ -24,6 +24,7 @@ from bridge.ledger import (
     Ledger,
     Tx,
     accepting,
+    admitting,
     again,
     approvals,
     claiming,
@@ -339,7 +340,7 @@ class Machine:
         looked_up = self._looked_up(run.id)
         frozen = working.calls_of(tx, run=run.id)
         parts = () if frozen else (looked_up,)
-        admission = sending.admit(tx, run=run, parts=parts, lasting=LASTING, read_at=read_at)
+        admission = admitting.admit(tx, run=run, parts=parts, lasting=LASTING, read_at=read_at)
         ruling, call = admission.ruling, admission.call
         if ruling.verdict is Verdict.GO:
             # Without a call a late answer has left nothing to send.

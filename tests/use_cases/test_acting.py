@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotPossible, Reason
-from bridge.ledger import Tx, claiming, queries, sending, sessions, working
+from bridge.ledger import Tx, admitting, claiming, queries, sending, sessions, working
 from bridge.ledger.people import Act
 from bridge.models import (
     CallState,
@@ -85,7 +85,7 @@ def test_s1_an_intent_that_commits_while_it_is_being_given_up_is_closed_too(ledg
     (claimed,) = mine.claim()
     parts = mine.acting._parts(claimed, claimed.plan, mine.connections.portals["main"])
     with ledger.engine.connect() as connection:
-        sending.admit(Tx(connection, mine.clock()), run=claimed, parts=parts, lasting=timedelta(seconds=80))
+        admitting.admit(Tx(connection, mine.clock()), run=claimed, parts=parts, lasting=timedelta(seconds=80))
         closing = threading.Thread(
             target=ledger.write,
             args=(sending.close_not_sent,),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Reason
-from bridge.ledger import pausing, sending, working
+from bridge.ledger import admitting, pausing, working
 from bridge.ledger.people import Act
 from bridge.ledger.tables import runs
 from bridge.models import (
@@ -316,7 +316,7 @@ def test_a_pause_that_was_lifted_meanwhile_holds_nothing(house):
     mine.pause(PauseScope.MAPPING, "office")
     run = mine.ask()
     (claimed,) = mine.claim()
-    calls, ruling = mine.ledger.read(sending.first_look, run=claimed, engine_names=())
+    calls, ruling = mine.ledger.read(admitting.first_look, run=claimed, engine_names=())
     mine.operations.resume(PauseScope.MAPPING, "office", act=ACT)
     mine.aside.hold(claimed, ruling, calls)
     assert mine.state(run) is RunState.QUEUED

@@ -28,7 +28,7 @@ from werkzeug.test import TestResponse
 
 from bridge.bootstrap import utc_now
 from bridge.errors import Reason
-from bridge.ledger import Ledger, claiming, listing, sending, sessions, working
+from bridge.ledger import Ledger, admitting, claiming, listing, sending, sessions, working
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
 from bridge.ledger.listing import WantedRuns
@@ -224,7 +224,7 @@ def work() -> Callable[..., Run]:
         run = claimed(ledger)
         device = Device(uid=DeviceUid("0" * 32), name="WS-ABC-12345")
         part = Part(number=1, devices=(device,), engines=None)
-        admission = ledger.write(sending.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
+        admission = ledger.write(admitting.admit, run=run, parts=(part,), lasting=timedelta(seconds=70))
         assert admission.call is not None
         comment = OwedComment(
             occasion=Occasion.ANSWERED,
