@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import LedgerUnavailable, LostOwnership
-from bridge.ledger.connecting import begun_at
+from bridge.ledger.connecting import begun_at, in_one_message, is_open
 from bridge.ledger.line import Job, Line
 from bridge.ledger.transaction import Tx
 
@@ -110,7 +110,7 @@ class Ledger:
                 tx = Tx(connection, self._now(connection))
                 tx.keep_others_out()
                 yield tx
-                tx.write_down()
+                tx.write_down(tx.told())
         except self._database_errors as error:
             raise LedgerUnavailable(type(error).__name__) from error
 
@@ -133,9 +133,17 @@ class Ledger:
                 tx = Tx(connection, self._now(connection))
                 running = True
                 results = [job.operation(tx) for job in group]
-                tx.write_down()
-                committing = True
-                begun.commit()
+                told = tx.told()
+                try:
+                    with in_one_message(connection):
+                        tx.write_down(told)
+                        begun.commit()
+                except Exception:
+                    committing = not is_open(connection)
+                    if not committing:
+                        # After a commit that failed SQLAlchemy would leave this to nobody.
+                        connection.connection.rollback()
+                    raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers who wait
             # Only what a member did can be another member's luck; a database that is away or locked is not.
             if len(group) > 1 and running and not committing:

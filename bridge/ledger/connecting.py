@@ -3,9 +3,11 @@
 It must not read or write a row of the ledger.
 """
 
+import contextlib
 import select
 import sqlite3
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -172,6 +174,29 @@ def begun_at(connection: Connection) -> datetime:
     """Return the server's time when the transaction of a connection began (PostgreSQL)."""
     begun: datetime = connection.info[_BEGUN_AT]
     return begun
+
+
+@contextlib.contextmanager
+def in_one_message(connection: Connection) -> Iterator[None]:
+    """Send PostgreSQL in one message what the driver is told within, of which nothing is read.
+
+    What goes wrong with any of it is raised at the end, or by a commit, which comes last; nothing behind it
+    is carried out then. SQLite is no server.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    with driver.pipeline():
+        yield
+
+
+def is_open(connection: Connection) -> bool:
+    """Say whether a transaction, failed or not, stands open for certain: then it was not committed."""
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite":
+        return bool(driver.in_transaction)
+    return driver.info.transaction_status.name in {"INTRANS", "INERROR"}
 
 
 def _is_gone(connection: Any) -> bool:

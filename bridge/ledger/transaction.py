@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Executable, text
 
 from bridge.ledger import pseudonyms
 from bridge.ledger.prepared import INSERTS, Preparing, Row, Statement, locking, on_each
@@ -29,6 +29,9 @@ def _adding(insert: Any) -> Any:
         },
     )
 
+
+# Statements, each with its rows.
+Told: TypeAlias = Sequence[tuple[Statement, Sequence[Mapping[str, Any]]]]
 
 # Built once: building a statement takes several times as long as running it.
 _NOTE: Final = history.insert().inline()
@@ -50,6 +53,7 @@ class Tx:
     _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _notes: list[dict[str, object]] = field(default_factory=list)
     _deeds: list[Deed] = field(default_factory=list)
+    _at_the_end: list[Executable] = field(default_factory=list)
     _driver: Any = field(init=False)
     _preparing: Preparing = field(init=False)
 
@@ -77,26 +81,33 @@ class Tx:
         with contextlib.closing(self._driver.cursor()) as cursor:
             cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows])
 
-    def write_down(self) -> None:
-        """Write what the members of a group told timeline, audit and totals, each table at once.
+    def told(self) -> Told:
+        """Return what the members of a group told timeline, audit and totals, each table's rows at once.
 
-        Totals are written in sorted order, so that writers cannot deadlock.
+        Totals come in sorted order, so that writers cannot deadlock.
         """
-        if self._notes:
-            self.run_many(_NOTE, self._notes)
-        if self._deeds:
-            self.run_many(_DEED, pseudonyms.rows_of(self.connection, self.now, self._deeds))
-        if self._counts:
-            self.run_many(
-                _ADD,
-                [
-                    {"kind": kind, "name": name, "label": label, "count": count, "last_at": self.now}
-                    for (kind, name, label), count in sorted(self._counts.items())
-                ],
-            )
+        counts = [
+            {"kind": kind, "name": name, "label": label, "count": count, "last_at": self.now}
+            for (kind, name, label), count in sorted(self._counts.items())
+        ]
+        deeds = pseudonyms.rows_of(self.connection, self.now, self._deeds) if self._deeds else []
+        return [(_NOTE, self._notes), (_DEED, deeds), (_ADD, counts)]
+
+    def write_down(self, told: Told) -> None:
+        """Write what was told, and what was left for the end."""
+        for statement, rows in told:
+            if rows:
+                self.run_many(statement, rows)
+        for statement in self._at_the_end:
+            self.run(statement, {})
 
     def _execute(self, sql: str, values: Any) -> Any:
         return self._driver.execute(sql, values)
+
+    def at_the_end(self, statement: Executable) -> None:
+        """Run a statement that takes and returns nothing when all else is written, once for all who ask."""
+        if statement not in self._at_the_end:
+            self._at_the_end.append(statement)
 
     def insert(self, table: Any) -> Any:
         """Return an INSERT that knows ON CONFLICT on this database."""

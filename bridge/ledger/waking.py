@@ -26,7 +26,7 @@ _NUDGES = 4096
 def ring(tx: Tx) -> None:
     """Wake the workers of all hosts when this transaction commits (PostgreSQL; SQLite's are looking)."""
     if tx.connection.dialect.name == "postgresql":
-        tx.run(_NOTIFY, {})
+        tx.at_the_end(_NOTIFY)
 
 
 class Waker:

@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 from bridge.errors import ConfigurationError, LedgerUnavailable, NotPossible
 from bridge.ledger import Ledger, connecting, in_force, migrating
 from bridge.ledger.tables import METADATA, SCHEMA_REVISION
+from bridge.sandbox.client import wait_for
 
 
 @pytest.fixture
@@ -58,6 +59,36 @@ def test_w5_members_of_a_group_cannot_fail_one_another(ledger):
     assert written == [number % 7 != 0 for number in range(200)]
     found = ledger.read(lambda tx: tx.connection.execute(text("SELECT count(*) FROM facts")).scalar())
     assert found == sum(written)
+
+
+def test_w5_what_the_database_refuses_to_write_down_fails_its_own_member_alone(ledger):
+    blocking, go = threading.Event(), threading.Event()
+
+    def block(tx):
+        blocking.set()
+        go.wait(5)
+
+    def tell(tx, *, number):
+        in_force.put_fact(tx, name=f"fact-{number}", value="x")
+        tx.audit(None if number == 2 else "looked_at", about="r1")
+
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(ledger.write, block)
+        blocking.wait(5)
+        others = [pool.submit(ledger.write, tell, number=number) for number in range(5)]
+        wait_for(lambda: len(ledger._line) == 5)
+        go.set()
+        first.result(5)
+        for number, other in enumerate(others):
+            if number == 2:
+                with pytest.raises(LedgerUnavailable) as refused:
+                    other.result(5)
+                assert not refused.value.maybe_committed
+            else:
+                other.result(5)
+    facts = "SELECT name FROM facts WHERE name LIKE 'fact-%' ORDER BY name"
+    names = ledger.read(lambda tx: tx.connection.execute(text(facts)).scalars().all())
+    assert names == ["fact-0", "fact-1", "fact-3", "fact-4"]
 
 
 def test_w5_concurrent_writes_share_commits(ledger):
