@@ -33,8 +33,11 @@ from bridge.models import (
 INTRO_NAMES = ("action", "count", "devices", "person", "ticket")
 
 
-def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
-    """Return the mapping of an entry, or None after noting why there can be none."""
+def build(entry: Entry, catalogue: Catalogue | None) -> MappingRule | None:
+    """Return the mapping of an entry, or None after noting why there can be none.
+
+    Without a catalogue there is none, and what does not depend on the action is noted all the same.
+    """
     source = _source(entry)
     kind = None if source is None else entry.reading.context.sources.get(source)
     events = entry.get("events")
@@ -43,19 +46,19 @@ def build(entry: Entry, catalogue: Catalogue) -> MappingRule | None:
     when = asking.when(entry, kind)
     devices = targets.devices(entry, kind)
     visibility, intro = _comment(entry)
-    action = _action(entry, catalogue)
+    max_age, max_age_of = _max_age(entry)
+    again = afterwards.send_again(entry, max_age)
+    after = afterwards.write_backs(entry, kind)
+    action = None if catalogue is None else _action(entry, catalogue)
     if action is None:
         return None
     portal = _portal(entry, action, kind)
     params = _params(entry, action, kind)
     owner = targets.owner(entry, action)
     max_devices, max_devices_of = _max_devices(entry, action)
-    max_age, max_age_of = _max_age(entry)
     demand = approval.rule(entry, action)
     limits = _limits(entry, action)
     slack.of_mapping(entry, limits, max_devices=(max_devices, max_devices_of), max_age=(max_age, max_age_of))
-    again = afterwards.send_again(entry, max_age)
-    after = afterwards.write_backs(entry, kind)
     if source is None or events is None or None in (when, devices, portal, params):
         return None
     assert when is not None

@@ -132,7 +132,7 @@ class _Loading:
         self, data: Json, faulty: frozenset[Spot], reading: Reading, known: Catalogue | None
     ) -> Iterator[MappingRule]:
         self._note_identifiers(data, reading)
-        if known is None or any(path[:1] == ("defaults",) for path in faulty):
+        if any(path[:1] == ("defaults",) for path in faulty):
             return
         for own, spot in _sound(data, "mappings", faulty):
             entry = Entry(own=own, defaults=data.get("defaults", {}), spot=spot, reading=reading)

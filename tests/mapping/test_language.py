@@ -264,6 +264,18 @@ def test_all_problems_of_all_files_come_together(load_texts: Load, mapping: str,
     ]
 
 
+@pytest.mark.parametrize("actions", ["a: [", None], ids=["no catalogue", "an unknown action"])
+def test_what_the_action_does_not_decide_is_told_without_it(
+    load_texts: Load, mapping: str, catalogue: str, actions: str | None
+) -> None:
+    text = mapping.replace("repair-office", "repair").replace("ticket.project", "ticket.projekt")
+    text += "    send_again: {times: 1, wait: 25h}\n    after: {answered: {assign_group: desk}}\n"
+    found = problems(load_texts, text, actions=actions or catalogue)
+    about = ("projekt", "after a wait of 25h", "'assign_group' cannot be changed")
+    assert all(any(words in problem for problem in found) for words in about), found
+    assert any("unknown action 'repair'" in problem for problem in found) is (actions is None)
+
+
 def test_a_mapping_id_stands_once_in_all_files(load_texts: Load, mapping: str) -> None:
     assert problems(load_texts, mapping, mapping) == (
         "mappings/m2.yaml:3:9: mapping 'repair' stands in mappings/m1.yaml:3:9 too (give one another id)",
