@@ -83,6 +83,7 @@ _CONSTANT_MAKERS = {
     "bytes",
     "compile",
     "datetime",
+    "extend",
     "files",
     "frozenset",
     "get_logger",

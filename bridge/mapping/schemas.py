@@ -45,20 +45,21 @@ def text(name: str) -> str:
 
 def validator(name: str) -> Validator:
     """Return the validator of a shipped schema; numbers and truth values may be texts, as YAML gives them."""
-    draft = jsonschema.Draft202012Validator
-    types = draft.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _checker, value: _is_text(value, _INTEGER),
-            "number": lambda _checker, value: _is_text(value, _NUMBER),
-            "boolean": lambda _checker, value: value in ("true", "false"),  # a list has no hash
-        }
-    )
-    # its `extend` is not typed
-    ours: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-        draft, {"minimum": _minimum, "maximum": _maximum}, type_checker=types
-    )
-    checked: Validator = ours(json.loads(text(name)))
+    schema = json.loads(text(name))
+    _write_out(schema, schema["$defs"])
+    checked: Validator = _TextValidator(schema)
     return checked
+
+
+def _write_out(node: Json, definitions: Json) -> None:
+    """Put in place of every reference what it refers to, since looking that up costs half of a check."""
+    if not isinstance(node, dict | list):
+        return
+    for below in list(node.values() if isinstance(node, dict) else node):
+        _write_out(below, definitions)
+    if isinstance(node, dict) and "$ref" in node:
+        # A definition may come to hold itself, as a condition does.
+        node |= definitions[node.pop("$ref").removeprefix("#/$defs/")]
 
 
 def check(document: Document, schema: Validator, faults: Faults) -> frozenset[Path]:
@@ -207,3 +208,17 @@ _SENTENCES: dict[str, Callable[[_Error, str], str]] = {
     "minimum": lambda error, subject: f"{subject} {error.message}",
     "maximum": lambda error, subject: f"{subject} {error.message}",
 }
+
+_DRAFT = jsonschema.Draft202012Validator
+# Making the class takes longer than checking a file. Its `extend` is not typed.
+_TextValidator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    _DRAFT,
+    {"minimum": _minimum, "maximum": _maximum},
+    type_checker=_DRAFT.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _checker, value: _is_text(value, _INTEGER),
+            "number": lambda _checker, value: _is_text(value, _NUMBER),
+            "boolean": lambda _checker, value: value in ("true", "false"),  # a list has no hash
+        }
+    ),
+)
