@@ -3,16 +3,21 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 from bench.fuzz.incoming import NOW
+from bench.fuzz.nearly import nearly_right
 from bench.fuzz.oracles import made_up_connections, made_up_settings, samples
 from bridge.bootstrap import load_context
 from bridge.errors import ConfigurationError, WebhookRefused
+from bridge.mapping import schemas
 from bridge.mapping.evaluate import evaluate
 from bridge.mapping.language import MappingSet, load
 from bridge.mapping_files import read
 from bridge.models import Delivery, TicketEvent
 from bridge.ticketing import strict_json
+
+Alter = Callable[[bytes, Random], bytes | None]
 
 A_PLACE = re.compile(r"[^\n]*\.yaml:\d+:\d+: \S.*", re.DOTALL)
 
@@ -47,6 +52,20 @@ def mapping_files() -> Callable[[bytes], None]:
                 evaluate(event, mapping_set, received_at=NOW)
 
     return run
+
+
+def nearly_right_files() -> Alter:
+    """Return what changes a file with regard to its schema."""
+    settings = made_up_settings()
+    count = len(read(settings.mappings, settings.catalogue_file).texts.mappings)
+    of_mappings, of_actions = (schemas.validator(name).schema for name in (schemas.MAPPINGS, schemas.ACTIONS))
+
+    def alter(data: bytes, chance: Random) -> bytes | None:
+        schema = of_mappings if data and data[0] % 16 < count else of_actions
+        text = nearly_right(data[1:].decode("utf-8", "replace"), schema, chance)
+        return None if text is None else data[:1] + text.encode("utf-8", "replace")
+
+    return alter
 
 
 def mapping_files_seeds() -> list[bytes]:
