@@ -103,7 +103,7 @@ class Acting:
                 or run.ticket.source not in connections.sources
             ):
                 return None
-            resolved = self._resolving.at_hand(run.plan)
+            resolved = self._resolving.at_hand(run.plan, portal)
             if resolved is None:
                 return None
             parts = split_into_parts(resolved, portal.config.max_devices_per_call)

@@ -95,10 +95,10 @@ class Resolving:
         answered = frozenset(engine.uid for engine in asked)
         return _or_later(resolution.choose(plan, found, engines, answered, breach))
 
-    def at_hand(self, plan: Plan) -> Resolved | None:
-        """Return the targets of a plan where nobody has to be asked for them, else None."""
+    def at_hand(self, plan: Plan, portal: Portal) -> Resolved | None:
+        """Return the targets of a plan for its portal where nobody has to be asked for them, else None."""
         engines = self._fresh(plan.portal)
-        if engines is None or self._connections().portals[plan.portal].config.nxql_url is not None:
+        if engines is None or portal.config.nxql_url is not None:
             return None
         resolved = resolution.without_lookup(plan, engines)
         return resolved if isinstance(resolved, Resolved) else None

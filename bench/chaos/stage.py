@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from bench.chaos.databases import Server
 from bench.chaos.installation import Installation
 from bench.chaos.invariants import Notes
-from bench.chaos.tickets import device_of, key_of
+from bench.chaos.tickets import device_of, device_uid_of, key_of
 from bridge.sandbox.client import SandboxError
 
 RUN = "/api/remoteaction/v2/run"
@@ -99,9 +99,10 @@ class Stage:
                 self.did["ticket not made"] += 1
 
     def ticket(self, *, copies: int = 1, wait: bool = False) -> str:
-        """Make a ticket that asks for an action on a device of its own."""
+        """Make a ticket that asks for an action on a device of its own; every other one names its UID."""
         key = self.next_key()
-        self.bridge.ticket(key=key, devices=(device_of(key),), wait=wait, copies=copies)
+        label, device = ("direct", device_uid_of(key)) if len(self.keys) % 2 else ("repair", device_of(key))
+        self.bridge.ticket(key=key, labels=(label,), devices=(device,), wait=wait, copies=copies)
         self.keys.append(key)
         return key
 

@@ -134,6 +134,53 @@ def test_killed_while_the_intent_is_being_committed_nothing_was_sent_and_the_nex
     assert len(sent(bridge)) == 1
 
 
+# ── the worker, where the intent is committed with the claim ─────────────────────────────────────────────
+
+
+@pytest.fixture
+def uid(bridge: Any, device: str) -> str:
+    """The UID of a device, on a portal that is asked nothing about it."""
+    return next(each["uid"] for each in bridge.nexthink.world()["devices"] if each["name"] == device)
+
+
+@pytest.fixture
+def known_engines(bridge: Any, key_numbers: Iterator[int]) -> None:
+    """A worker that knows the portal's Engines, so that nothing has to be asked."""
+    key = f"SUP-{next(key_numbers)}"
+    uid = bridge.nexthink.world()["devices"][0]["uid"]
+    bridge.ticket(key=key, labels=("direct",), devices=(uid,))
+    bridge.reaches(key, RunState.ANSWERED)
+    bridge.nexthink.reset()
+
+
+def test_killed_while_claim_and_intent_are_being_committed_nothing_was_sent_and_the_next_sends_once(
+    bridge, known_engines, key, uid
+):
+    bridge.send("worker", signal.SIGSTOP)
+    bridge.ticket(key=key, labels=("direct",), devices=(uid,))
+    with bridge.locked():
+        bridge.send("worker", signal.SIGCONT)
+        threading.Event().wait(0.5)
+        bridge.kill("worker")
+        assert sent(bridge) == []
+    assert bridge.story(key).run.state is RunState.QUEUED
+    bridge.start_worker()
+    assert bridge.told(key, "answered") == ("answered",)
+    assert sent(bridge) == [f"{bridge.story(key).run.id}-1-1"]
+
+
+def test_killed_while_the_call_of_an_intent_committed_with_its_claim_is_under_way_it_is_unknown(
+    bridge, known_engines, key, uid
+):
+    bridge.nexthink.fault("delay", path=RUN, seconds=4)
+    bridge.ticket(key=key, labels=("direct",), devices=(uid,))
+    bridge.soon(lambda: sent(bridge))
+    restart(bridge)
+    assert bridge.told(key, "unknown") == ("unknown",)
+    assert len(sent(bridge)) == 1
+    assert len(bridge.comments(key)) == 1
+
+
 # ── the worker, between the intent and the record of the answer ──────────────────────────────────────────
 
 
