@@ -12,66 +12,20 @@ from typing import Any
 import yaml
 
 # What stands in a mapping file beside what its schema lists, and what a careless hand writes there.
+_WITHOUT_BLANKS = r"""
+~ * 0 -1 1 01 1e9 1.5 true {} [] never approval required Approved
+30m 1s 99999d 0h 2d main jira servicenow CORP corp.example.com
+ticket.summary ticket.labels ticket.status ticket.requester.login ticket change fields
+change.status.to change.status.from change.[*].to fields.a[].b fields.a[0] payload.x.y
+fields.a[?b=='c'] actor.login fields. fields.a[ fields.a[?b==' nothing.a
+.* WS-[A-Z]{3}-\d{5} (a+)+$ (((( (?=x) [ \ (?P<n>a) a{1000}{1000} (a){1001}
+$ticket $ $$ ${person} $nobody repair-office notify-user office-repair-when-approved
+00000000-0000-0000-0000-000000000001 samples/jira/approved.json ../../etc/passwd /dev/zero
+"""
 WORDS = (
-    *(
-        "",
-        " ",
-        "~",
-        "*",
-        "0",
-        "-1",
-        "1",
-        "01",
-        "1e9",
-        "1.5",
-        "true",
-        "9" * 41,
-        "\u202e",
-        "\ud7ff",
-        "x" * 1_001,
-    ),
-    *("30m", "1s", "99999d", "0h", "2d", "main", "jira", "servicenow", "CORP", "corp.example.com"),
-    *(
-        "ticket.summary",
-        "ticket.labels",
-        "ticket.status",
-        "ticket.requester.login",
-        "ticket",
-        "change",
-        "fields",
-    ),
-    *(
-        "change.status.to",
-        "change.status.from",
-        "change.[*].to",
-        "fields.a[].b",
-        "fields.a[0]",
-        "payload.x.y",
-    ),
-    *(
-        "fields.a[?b=='c']",
-        'fields."a b"',
-        "actor.login",
-        "fields.",
-        "fields.a[",
-        "fields.a[?b=='",
-        "nothing.a",
-    ),
-    *(
-        ".*",
-        r"WS-[A-Z]{3}-\d{5}",
-        "(a+)+$",
-        "((((",
-        "(?=x)",
-        "[",
-        "\\",
-        "(?P<n>a)",
-        "a{1000}{1000}",
-        "(a){1001}",
-    ),
-    *("$ticket", "$count $action", "$", "$$", "${person}", "$nobody", "Approved", "{}", "[]", "a: b", "- a"),
-    *("00000000-0000-0000-0000-000000000001", "repair-office", "notify-user", "office-repair-when-approved"),
-    *("samples/jira/approved.json", "../../etc/passwd", "/dev/zero", "a\nb", "never", "approval", "required"),
+    *_WITHOUT_BLANKS.split(),
+    *("", " ", "a: b", "- a", "a\nb", 'fields."a b"', "$count $action"),
+    *("9" * 41, "x" * 1_001, "\u202e", "\ud7ff"),
 )
 MOST_CHANGES = 3
 DEEPEST = 6
