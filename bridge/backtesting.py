@@ -13,7 +13,7 @@ from typing import Final
 from bridge.connections import Connections
 from bridge.errors import WebhookRefused
 from bridge.judging import Judging
-from bridge.ledger.accepting import NewRun
+from bridge.ledger.starting import NewRun
 from bridge.ledger.stored import Stored
 from bridge.mapping.language import MappingSet
 from bridge.models import DeliveryId, MappingId, Mode, Person, Plan, RunState, SourceName

@@ -11,7 +11,8 @@ from datetime import datetime
 from bridge import comments, events
 from bridge.connections import Connections
 from bridge.errors import Reason
-from bridge.ledger.accepting import NewRun, Verdict
+from bridge.ledger.accepting import Verdict
+from bridge.ledger.starting import NewRun
 from bridge.mapping.evaluate import MISSES_KEPT, distance, evaluate
 from bridge.mapping.language import MappingSet
 from bridge.models import (

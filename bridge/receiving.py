@@ -12,7 +12,7 @@ from bridge.connections import Connections, Source
 from bridge.errors import LedgerUnavailable, Reason, WebhookRefused
 from bridge.judging import Judging, bounded, ignored
 from bridge.ledger import Ledger, accepting
-from bridge.ledger.accepting import Verdict
+from bridge.ledger.accepting import Arrival
 from bridge.models import Delivery, DeliveryId, Ignored, Json, TicketRef, Trust, WebhookRequest
 
 log = structlog.get_logger(__name__)
@@ -24,15 +24,6 @@ class Receipt:
 
     status: int
     body: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Arrival:
-    """A delivery under its final key; without a verdict it waits, and its `ticket` is read first."""
-
-    delivery: Delivery
-    verdict: Verdict | None
-    ticket: TicketRef | None = None
 
 
 class Receiving:
@@ -59,14 +50,7 @@ class Receiving:
         delivery_id = DeliveryId(f"d{self._new_id()}")
         arrival = self._arrival(source, delivery_id, source.system.open(request))
         try:
-            accepted = self._ledger.write(
-                accepting.accept,
-                delivery_id=delivery_id,
-                delivery=arrival.delivery,
-                verdict=arrival.verdict,
-                ticket=arrival.ticket,
-                ring=source.trust is Trust.DOORBELL,
-            )
+            accepted = self._ledger.write_with_others(accepting.accept_all, arrival)
         except LedgerUnavailable as error:
             raise WebhookRefused(503, Reason.LEDGER_UNAVAILABLE, "nothing could be committed") from error
         reason = Reason.DUPLICATE if accepted.duplicate else accepted.reason
@@ -90,22 +74,26 @@ class Receiving:
             },
         )
 
-    def _arrival(self, source: Source, delivery_id: DeliveryId, delivery: Delivery) -> _Arrival:
+    def _arrival(self, source: Source, delivery_id: DeliveryId, delivery: Delivery) -> Arrival:
         if source.trust is Trust.DOORBELL:
             # Nothing in the body is believed, its times and numbers neither: a ring is always a new one.
             rung = replace(delivery, key=f"ring:{delivery_id}", timed=False, signed=False)
-            return _to_be_read(rung, source.system.ring(delivery))
+            return _to_be_read(delivery_id, rung, source.system.ring(delivery), ring=True)
         named = replace(delivery, key=_delivery_key(delivery, delivery_id))
         if source.fetch:
             event = source.system.parse_event(named)
-            return _to_be_read(named, event if isinstance(event, Ignored) else event.ref)
-        return _Arrival(delivery=named, verdict=self._judging.of_webhook(delivery_id, named))
+            about = event if isinstance(event, Ignored) else event.ref
+            return _to_be_read(delivery_id, named, about, ring=False)
+        verdict = self._judging.of_webhook(delivery_id, named)
+        return Arrival(id=delivery_id, delivery=named, verdict=verdict)
 
 
-def _to_be_read(delivery: Delivery, about: TicketRef | Ignored) -> _Arrival:
+def _to_be_read(
+    delivery_id: DeliveryId, delivery: Delivery, about: TicketRef | Ignored, *, ring: bool
+) -> Arrival:
     if isinstance(about, Ignored):
-        return _Arrival(delivery=delivery, verdict=ignored(about))
-    return _Arrival(delivery=delivery, verdict=None, ticket=about)
+        return Arrival(id=delivery_id, delivery=delivery, verdict=ignored(about), ring=ring)
+    return Arrival(id=delivery_id, delivery=delivery, verdict=None, ticket=about, ring=ring)
 
 
 def _delivery_key(delivery: Delivery, delivery_id: DeliveryId) -> str:

@@ -18,7 +18,7 @@ from bridge.cli.options import DurationParam, json_option
 from bridge.cli.showing import as_json, jsonable, line
 from bridge.errors import NotPossible
 from bridge.ledger import Ledger, in_force
-from bridge.ledger.accepting import NewRun
+from bridge.ledger.starting import NewRun
 from bridge.ledger.stored import stored_since
 from bridge.models import Json, RunState
 

@@ -5,9 +5,11 @@ anything about tickets, actions or comments; it keeps what others decided, by th
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -23,6 +25,7 @@ __all__ = ["Ledger", "Tx"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+G = TypeVar("G")
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +69,15 @@ class Ledger:
         Raises what the operation raises, and LedgerUnavailable where nothing could be committed
         (`maybe_committed` where the COMMIT itself failed or did not answer in time).
         """
-        return self._line.do(Job(lambda tx: operation(tx, *args, **kwargs)), seconds=self._write_timeout)
+        result: T = self.write_with_others(_one_by_one, lambda tx: operation(tx, *args, **kwargs))
+        return result
+
+    def write_with_others(self, operation: Callable[[Tx, Sequence[G]], Sequence[T]], given: G) -> T:
+        """Write as `write` does, by one call for all that wait to have the same done with what they give.
+
+        The operation returns a result for each.
+        """
+        return self._line.do(Job(operation, given), seconds=self._write_timeout)
 
     def persist(
         self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
@@ -132,7 +143,11 @@ class Ledger:
             ):
                 tx = Tx(connection, self._now(connection))
                 running = True
-                results = [job.operation(tx) for job in group]
+                results = [
+                    result
+                    for operation, jobs in groupby(group, key=attrgetter("operation"))
+                    for result in operation(tx, [job.given for job in jobs])
+                ]
                 told = tx.told()
                 try:
                     with in_one_message(connection):
@@ -161,3 +176,7 @@ class Ledger:
             log.warning("ledger.write_failed", reason=type(error).__name__)
             return LedgerUnavailable(type(error).__name__, maybe_committed=committing)
         return error
+
+
+def _one_by_one(tx: Tx, operations: Sequence[Callable[[Tx], Any]]) -> list[Any]:
+    return [operation(tx) for operation in operations]

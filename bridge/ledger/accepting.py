@@ -1,75 +1,59 @@
-"""Takes deliveries and their runs in, and keeps the mapping sets and accounts that evaluation needs.
+"""Takes deliveries in, those of many senders at once, and closes those that waited.
 
-It must not evaluate anything. Rules A1 to A5.
+It must not evaluate anything. Rules A1, A4 and A5.
 """
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from bridge.errors import LostOwnership, Reason
 from bridge.ledger import Tx, approvals
-from bridge.ledger.codec import PLAN, TICKET, to_text
-from bridge.ledger.outbox import owe
+from bridge.ledger.codec import TICKET, to_text
 from bridge.ledger.prepared import on_each
-from bridge.ledger.tables import deliveries, runs
-from bridge.ledger.waking import ring
+from bridge.ledger.starting import NewRun, add_runs, served_by
+from bridge.ledger.tables import deliveries
 from bridge.models import (
     ONCE,
     Delivery,
     DeliveryId,
     DeliveryState,
     Json,
-    MappingId,
-    Mode,
     Outcome,
-    OwedComment,
-    Plan,
     RunId,
-    RunState,
+    SourceName,
     TicketRef,
 )
 
 # A body without the sender's time may be a second event after this long, and is a repeat within it (A1).
 UNTIMED_REPEAT = timedelta(minutes=10)
-# The guard that holds whatever else fails (A3): so many runs of a ticket and mapping in an hour.
-LOOP_RUNS = 3
-LOOP_WINDOW = timedelta(hours=1)
-
 # Built once: building a statement takes several times as long as running it.
 _DELIVERY: Final = on_each(
     lambda insert: insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
 )
-_NEW_RUN: Final = on_each(lambda insert: insert(runs).on_conflict_do_nothing().returning(runs.c.id))
-_LATELY: Final = (
-    select(func.count().label("runs"))
-    .select_from(runs)
-    .where(
-        runs.c.source == bindparam("of_source"),
-        runs.c.ticket_uid == bindparam("of_ticket"),
-        runs.c.mapping == bindparam("of_mapping"),
-        runs.c.created_at > bindparam("since"),
-    )
+_OF_KEY: Final = select(deliveries.c.id).where(
+    deliveries.c.source == bindparam("of_source"), deliveries.c.key == bindparam("of_key")
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
-    """A run as the receiver wants it; `state` is QUEUED, RECORDED or REFUSED."""
-
-    id: RunId
-    mapping: MappingId
-    mode: Mode
-    key: str
-    ticket: TicketRef
-    state: RunState
-    reason: Reason | None
-    detail: str | None
-    plan: Plan | None
-    comment: OwedComment | None
+_OF_BODY: Final = select(deliveries.c.id).where(
+    deliveries.c.source == bindparam("of_source"),
+    deliveries.c.digest == bindparam("of_digest"),
+    deliveries.c.received_at > bindparam("since"),
+)
+# What a delivery has that waits, and that is not judged yet.
+_PENDING: Final = {
+    "state": DeliveryState.PENDING,
+    "reason": None,
+    "detail": None,
+    "findings": "[]",
+    "judged": "[]",
+    "mapping_set": None,
+    "evaluated_at": None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +70,21 @@ class Verdict:
     mapping_set: str | None
     runs: tuple[NewRun, ...]
     judged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A delivery under its id; without a verdict it waits as pending, and its `ticket` is read first (A4).
+
+    The body of a `ring` is no news, so the same body is no repeat: each leads to a look at the ticket that
+    begins after it, and finds there what is new.
+    """
+
+    id: DeliveryId
+    delivery: Delivery
+    verdict: Verdict | None
+    ticket: TicketRef | None = None
+    ring: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,44 +107,26 @@ def accept(
     delivery: Delivery,
     verdict: Verdict | None,
     ticket: TicketRef | None = None,
-    ring: bool = False,
 ) -> Accepted:
-    """Commit a delivery and the runs of its verdict; without a verdict it waits as pending (A1, A4).
+    """Commit one delivery, as `accept_all` does."""
+    arrival = Arrival(id=delivery_id, delivery=delivery, verdict=verdict, ticket=ticket)
+    (accepted,) = accept_all(tx, (arrival,))
+    return accepted
 
-    `ticket` is what is read before it is judged. The body of a `ring` is no news, so the same body is no
-    repeat: each leads to a look at the ticket that begins after it, and finds there what is new.
+
+def accept_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Accepted]:
+    """Commit deliveries and the runs of their verdicts; return what became of each, in their order (A1).
+
+    Each is taken in as if it had come after those before it.
     """
-    if not delivery.timed and not ring and (first := _same_body(tx, delivery)) is not None:
-        return Accepted(delivery=first, duplicate=True, runs=())
-    row = {
-        "id": delivery_id,
-        "source": delivery.source,
-        "key": delivery.key,
-        "digest": delivery.digest,
-        "timed": int(delivery.timed),
-        "signed": int(delivery.signed),
-        "recovered": int(delivery.recovered),
-        "payload": json.dumps(delivery.payload, separators=(",", ":")),
-        "received_at": delivery.received_at,
-        "due_at": tx.now,
-        **_ticket_columns(ticket),
-        **_verdict_columns(verdict, tx.now),
-    }
-    made = tx.value(_DELIVERY, row)
-    if made is None:
-        first_id = tx.connection.execute(
-            select(deliveries.c.id).where(
-                deliveries.c.source == delivery.source, deliveries.c.key == delivery.key
-            )
-        ).scalar_one()
-        return Accepted(delivery=DeliveryId(first_id), duplicate=True, runs=())
-    arrived = {"source": delivery.source, "digest": delivery.digest, "recovered": delivery.recovered}
-    tx.audit("delivery_accepted", about=delivery_id, detail=arrived)
-    if verdict is None:
-        tx.count("delivery", delivery.source, DeliveryState.PENDING)
-        return Accepted(delivery=delivery_id, duplicate=False, runs=())
-    runs_made, reason = _carry_out(tx, delivery_id, delivery.source, verdict)
-    return Accepted(delivery=delivery_id, duplicate=False, runs=runs_made, reason=reason)
+    accepted: list[Accepted] = []
+    for may_repeat, some in groupby(arrivals, key=_may_repeat):
+        # Whether a body is a repeat is known only once those before it are in.
+        if may_repeat:
+            accepted += [_take_in_unless_repeated(tx, one) for one in some]
+        else:
+            accepted += _take_in(tx, tuple(some))
+    return accepted
 
 
 def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
@@ -158,35 +139,83 @@ def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, 
     ).scalar()
     if changed is None:
         raise LostOwnership(f"delivery {delivery_id} is not pending")
-    return _carry_out(tx, delivery_id, changed, verdict)[0]
+    return _carry_out(tx, {delivery_id: (changed, verdict)})[delivery_id].runs
+
+
+def _may_repeat(arrival: Arrival) -> bool:
+    return not arrival.delivery.timed and not arrival.ring
+
+
+def _take_in_unless_repeated(tx: Tx, arrival: Arrival) -> Accepted:
+    first = _same_body(tx, arrival.delivery)
+    if first is not None:
+        return Accepted(delivery=first, duplicate=True, runs=())
+    (accepted,) = _take_in(tx, (arrival,))
+    return accepted
+
+
+def _take_in(tx: Tx, arrivals: Sequence[Arrival]) -> list[Accepted]:
+    made = tx.run_each(_DELIVERY, [_columns(tx, arrival) for arrival in arrivals])
+    new = [arrival for arrival, rows in zip(arrivals, made, strict=True) if rows]
+    for arrival in new:
+        delivery = arrival.delivery
+        arrived = {"source": delivery.source, "digest": delivery.digest, "recovered": delivery.recovered}
+        tx.audit("delivery_accepted", about=arrival.id, detail=arrived)
+        if arrival.verdict is None:
+            tx.count("delivery", delivery.source, DeliveryState.PENDING)
+    judged = {
+        arrival.id: (arrival.delivery.source, arrival.verdict)
+        for arrival in new
+        if arrival.verdict is not None
+    }
+    accepted = {arrival.id: Accepted(delivery=arrival.id, duplicate=False, runs=()) for arrival in new}
+    accepted |= _carry_out(tx, judged)
+    return [accepted.get(arrival.id) or _repeated(tx, arrival.delivery) for arrival in arrivals]
+
+
+def _repeated(tx: Tx, delivery: Delivery) -> Accepted:
+    """Say which delivery came before under the same key."""
+    (first,) = tx.run(_OF_KEY, {"of_source": delivery.source, "of_key": delivery.key})
+    return Accepted(delivery=DeliveryId(first["id"]), duplicate=True, runs=())
+
+
+def _columns(tx: Tx, arrival: Arrival) -> dict[str, object]:
+    delivery, verdict = arrival.delivery, arrival.verdict
+    judged = _PENDING if verdict is None else _verdict_columns(verdict, tx.now)
+    return {
+        "id": arrival.id,
+        "source": delivery.source,
+        "key": delivery.key,
+        "digest": delivery.digest,
+        "timed": int(delivery.timed),
+        "signed": int(delivery.signed),
+        "recovered": int(delivery.recovered),
+        "payload": json.dumps(delivery.payload, separators=(",", ":")),
+        "received_at": delivery.received_at,
+        "due_at": tx.now,
+        **_ticket_columns(arrival.ticket if verdict is None else verdict.ticket),
+        **judged,
+    }
 
 
 def _same_body(tx: Tx, delivery: Delivery) -> DeliveryId | None:
     tx.only_one(f"body:{delivery.digest}")
-    first = tx.connection.execute(
-        select(deliveries.c.id).where(
-            deliveries.c.source == delivery.source,
-            deliveries.c.digest == delivery.digest,
-            deliveries.c.received_at > delivery.received_at - UNTIMED_REPEAT,
-        )
-    ).scalar()
+    since = delivery.received_at - UNTIMED_REPEAT
+    first = tx.value(_OF_BODY, {"of_source": delivery.source, "of_digest": delivery.digest, "since": since})
     return DeliveryId(first) if first else None
 
 
 def _ticket_columns(ticket: TicketRef | None) -> dict[str, object]:
     if ticket is None:
-        return {}
+        return {"ticket_uid": None, "ticket_key": None, "ticket": None}
     return {"ticket_uid": ticket.uid, "ticket_key": ticket.key, "ticket": to_text(TICKET, ticket)}
 
 
-def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object]:
-    if verdict is None:
-        return {"state": DeliveryState.PENDING}
+def _verdict_columns(verdict: Verdict, now: datetime) -> dict[str, object]:
     return {
         "state": DeliveryState.EVALUATED,
         "reason": verdict.reason,
         "detail": verdict.detail,
-        **_ticket_columns(verdict.ticket),
         "findings": json.dumps(verdict.findings),
         "judged": json.dumps(verdict.judged),
         "mapping_set": verdict.mapping_set,
@@ -194,30 +223,45 @@ def _verdict_columns(verdict: Verdict | None, now: datetime) -> dict[str, object
     }
 
 
-def _carry_out(
-    tx: Tx, delivery: DeliveryId, source: str, verdict: Verdict
-) -> tuple[tuple[RunId, ...], Reason | None]:
-    """Add the runs of a verdict, and say in totals and audit what was decided by which rules."""
-    made, reason = _add_runs(tx, delivery, verdict)
-    decision = reason or "matched"
-    tx.count("delivery", source, decision)
-    decided = {"decision": decision, "mapping_set": verdict.mapping_set, "runs": list(made)}
-    tx.audit("delivery_judged", about=delivery, detail=decided)
-    return made, reason
+def _carry_out(tx: Tx, judged: Mapping[DeliveryId, tuple[SourceName, Verdict]]) -> dict[DeliveryId, Accepted]:
+    """Add the runs of verdicts, and say in totals and audit what was decided by which rules."""
+    verdicts = {delivery: verdict for delivery, (_, verdict) in judged.items()}
+    made = _add_runs(tx, verdicts)
+    accepted: dict[DeliveryId, Accepted] = {}
+    for delivery, (source, verdict) in judged.items():
+        ordered = _in_order(verdict)
+        runs_made = tuple(new.id for new in ordered if new.id in made)
+        reason = verdict.reason
+        if len(runs_made) < len(ordered):
+            reason = None if runs_made else Reason.ALREADY_SERVED
+            _note_served(tx, delivery, verdict, made, reason)
+        decision = reason or "matched"
+        tx.count("delivery", source, decision)
+        decided = {"decision": decision, "mapping_set": verdict.mapping_set, "runs": list(runs_made)}
+        tx.audit("delivery_judged", about=delivery, detail=decided)
+        accepted[delivery] = Accepted(delivery=delivery, duplicate=False, runs=runs_made, reason=reason)
+    return accepted
 
 
-def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[RunId, ...], Reason | None]:
-    """Add the runs that are new; note in the findings which run served the others already."""
-    if verdict.ticket is not None:
-        approvals.ask_again(tx, ticket=verdict.ticket)
-    ordered = sorted(verdict.runs, key=lambda new: new.mapping)
-    made = tuple(new.id for new in ordered if _add_run(tx, delivery, new))
-    if made:
-        ring(tx)
-    served = {new.id: served_by(tx, new) for new in ordered if new.id not in made}
-    if not served:
-        return made, verdict.reason
-    once = {new.id for new in ordered if new.key == ONCE}
+def _in_order(verdict: Verdict) -> list[NewRun]:
+    return sorted(verdict.runs, key=lambda new: new.mapping)
+
+
+def _add_runs(tx: Tx, verdicts: Mapping[DeliveryId, Verdict]) -> set[RunId]:
+    """Add the runs that are new, and return them."""
+    approvals.ask_again(
+        tx, tickets={verdict.ticket for verdict in verdicts.values() if verdict.ticket is not None}
+    )
+    wanted = [(delivery, new) for delivery, verdict in verdicts.items() for new in _in_order(verdict)]
+    return add_runs(tx, wanted)
+
+
+def _note_served(
+    tx: Tx, delivery: DeliveryId, verdict: Verdict, made: set[RunId], reason: Reason | None
+) -> None:
+    """Note in the findings which run served those already that are not new."""
+    served = {new.id: served_by(tx, new) for new in _in_order(verdict) if new.id not in made}
+    once = {new.id for new in verdict.runs if new.key == ONCE}
     findings = [
         {**finding, "outcome": Outcome.ALREADY_SERVED, "run": served[finding["run"]]}
         | ({"once": True} if finding["run"] in once else {})
@@ -225,75 +269,8 @@ def _add_runs(tx: Tx, delivery: DeliveryId, verdict: Verdict) -> tuple[tuple[Run
         else finding
         for finding in verdict.findings
     ]
-    reason = None if made else Reason.ALREADY_SERVED
     tx.connection.execute(
         update(deliveries)
         .where(deliveries.c.id == delivery)
         .values(findings=json.dumps(findings), reason=reason)
     )
-    return made, reason
-
-
-def served_by(tx: Tx, new: NewRun) -> str | None:
-    """Return the run that has the place of this one already; None where it would be new (A2)."""
-    query = select(runs.c.id).where(
-        runs.c.source == new.ticket.source,
-        runs.c.ticket_uid == new.ticket.uid,
-        runs.c.mapping == new.mapping,
-        runs.c.key == new.key,
-    )
-    return tx.connection.execute(query).scalar()
-
-
-def _add_run(tx: Tx, delivery: DeliveryId, new: NewRun) -> bool:
-    looping = _runs_in_the_last_hour(tx, new) >= LOOP_RUNS
-    held = looping and new.state is RunState.QUEUED
-    placed = replace(new, state=RunState.HELD, reason=Reason.LOOP) if held else new
-    if not insert_run(tx, delivery, placed):
-        return False
-    tx.note(run=new.id, event=placed.state, detail=placed.reason)
-    # A loop is told nobody: the comment would be its next event.
-    if new.comment is not None and not looping:
-        owe(tx, run=new.id, ticket=new.ticket, comment=new.comment)
-    return True
-
-
-def insert_run(tx: Tx, delivery: DeliveryId, new: NewRun, *, replay_of: RunId | None = None) -> bool:
-    """Add a run's row; return False where its place is taken (A2)."""
-    ended = new.state in {RunState.RECORDED, RunState.REFUSED}
-    made = tx.value(
-        _NEW_RUN,
-        {
-            "id": new.id,
-            "delivery": delivery,
-            "source": new.ticket.source,
-            "ticket_uid": new.ticket.uid,
-            "ticket_key": new.ticket.key,
-            "ticket": to_text(TICKET, new.ticket),
-            "mapping": new.mapping,
-            "key": new.key,
-            "portal": new.plan.portal if new.plan else None,
-            "action": new.plan.action if new.plan else None,
-            "state": new.state,
-            "reason": new.reason,
-            "detail": new.detail,
-            "plan": to_text(PLAN, new.plan) if new.plan else None,
-            "crashes": 0,
-            "tries": 0,
-            "due_at": tx.now,
-            "created_at": tx.now,
-            "ended_at": tx.now if ended else None,
-            "replay_of": replay_of,
-        },
-    )
-    if made is None:
-        return False
-    tx.count("run", new.mapping, new.state)
-    return True
-
-
-def _runs_in_the_last_hour(tx: Tx, new: NewRun) -> int:
-    # Counting is only worth something where nobody adds a run of the same ticket and mapping meanwhile.
-    tx.only_one(f"loop:{new.ticket.source}:{new.ticket.uid}:{new.mapping}")
-    asked = {"of_source": new.ticket.source, "of_ticket": new.ticket.uid, "of_mapping": new.mapping}
-    return int(tx.value(_LATELY, {**asked, "since": tx.now - LOOP_WINDOW}))

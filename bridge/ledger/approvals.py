@@ -3,6 +3,7 @@
 It must not know who may decide; `approving` does.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -99,9 +100,11 @@ def refused(tx: Tx, *, run: RunId, by: str, why: str) -> None:
     tx.note(run=run, event=_NOT_TAKEN, by=by, evidence={"detail": why})
 
 
-def ask_again(tx: Tx, *, ticket: TicketRef) -> None:
-    """Have a ticket that changed asked at once whether its runs are approved now."""
-    tx.run(_NUDGE, {"of_source": ticket.source, "of_ticket": ticket.uid, "due_at": tx.now})
+def ask_again(tx: Tx, *, tickets: Collection[TicketRef]) -> None:
+    """Have tickets that changed asked at once whether their runs are approved now."""
+    # In one order, so that two processes do not wait for each other.
+    names = sorted((ticket.source, ticket.uid) for ticket in tickets)
+    tx.run_many(_NUDGE, [{"of_source": source, "of_ticket": uid, "due_at": tx.now} for source, uid in names])
 
 
 def due_sources(tx: Tx) -> tuple[SourceName, ...]:

@@ -7,7 +7,7 @@ every write, two thirds of the time of a small one.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -24,9 +24,14 @@ _LOOK_SECONDS: Final = 0.01
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """One write, by one thread; `answer` holds its result or what it raised once it is done."""
+    """One write, by one thread; `answer` holds its result or what it raised once it is done.
 
-    operation: Callable[[Any], T]
+    `operation` takes what is `given` by all jobs of a group that come with it one after the other, and
+    returns a result for each.
+    """
+
+    operation: Callable[[Any, Sequence[Any]], Sequence[T]]
+    given: Any
     answer: tuple[T] | Exception | None = None
     # Held until the write is done, or it is the turn of its thread to write for all in line.
     _turn: threading.Lock = field(default_factory=threading.Lock)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from bridge.ledger import Tx, accepting
+from bridge.ledger import Tx, accepting, starting
 from bridge.ledger.accepting import Accepted, Verdict
 from bridge.ledger.tables import deliveries
 from bridge.models import Delivery, DeliveryId, DeliveryState, TicketRef
@@ -18,7 +18,7 @@ def accept_missed(
     tx: Tx, *, delivery_id: DeliveryId, delivery: Delivery, verdict: Verdict
 ) -> Accepted | None:
     """Commit a delivery that was recovered; None where every run of it was made before (A1, A2)."""
-    if all(accepting.served_by(tx, new) is not None for new in verdict.runs):
+    if all(starting.served_by(tx, new) is not None for new in verdict.runs):
         return None
     tx.count("delivery", delivery.source, "recovered")
     return accepting.accept(tx, delivery_id=delivery_id, delivery=delivery, verdict=verdict)

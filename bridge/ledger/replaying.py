@@ -9,9 +9,9 @@ from sqlalchemy import func, select, update
 
 from bridge.errors import NotPossible
 from bridge.ledger import Tx
-from bridge.ledger.accepting import NewRun, insert_run
 from bridge.ledger.attempts import may_begin
 from bridge.ledger.people import Act, require_as_seen
+from bridge.ledger.starting import NewRun, insert_runs
 from bridge.ledger.tables import runs
 from bridge.ledger.waking import ring
 from bridge.ledger.working import calls_of, find_run
@@ -52,7 +52,7 @@ def replay(tx: Tx, *, run: RunId, new_id: RunId, plan: Plan, act: Act) -> None:
         plan=plan,
         comment=None,
     )
-    if not insert_run(tx, seen.delivery, new, replay_of=run):
+    if not insert_runs(tx, [(seen.delivery, new)], replay_of=run):
         raise NotPossible(f"another run of {seen.ticket.key} is being replayed now (try again)")
     # What was called unknown may still arrive; nothing is sent beside it (S4).
     begins = may_begin(tx, calls_of(tx, run=run))

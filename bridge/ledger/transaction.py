@@ -77,9 +77,29 @@ class Tx:
 
     def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run such a statement once for each of the rows, which have the same names in the same order."""
+        if len(rows) < 2:
+            for row in rows:
+                self.run(statement, row)
+            return
         prepared = self._preparing.of(statement, tuple(rows[0]))
         with contextlib.closing(self._driver.cursor()) as cursor:
             cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows])
+
+    def run_each(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> list[list[Row]]:
+        """Run such a statement once for each of the rows, and return what it returns each time.
+
+        PostgreSQL gets them all in one message.
+        """
+        if len(rows) < 2 or self.connection.dialect.name == "sqlite":
+            return [self.run(statement, row) for row in rows]
+        prepared = self._preparing.of(statement, tuple(rows[0]))
+        found: list[list[Row]] = []
+        with contextlib.closing(self._driver.cursor()) as cursor:
+            cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows], returning=True)
+            for _ in rows:
+                found.append(prepared.read(cursor.fetchall()))
+                cursor.nextset()
+        return found
 
     def told(self) -> Told:
         """Return what the members of a group told timeline, audit and totals, each table's rows at once.
@@ -96,8 +116,7 @@ class Tx:
     def write_down(self, told: Told) -> None:
         """Write what was told, and what was left for the end."""
         for statement, rows in told:
-            if rows:
-                self.run_many(statement, rows)
+            self.run_many(statement, rows)
         for statement in self._at_the_end:
             self.run(statement, {})
 
@@ -152,10 +171,10 @@ class Tx:
         """Let nobody change what a query reads until the transaction ends; SQLite has one writer."""
         return locking(query)[self.connection.dialect.name]
 
-    def only_one(self, scope: str) -> None:
-        """Let one transaction at a time into a scope until it commits (PostgreSQL); SQLite has one writer."""
+    def only_one(self, *scopes: str) -> None:
+        """Let one transaction at a time into scopes until it commits (PostgreSQL); SQLite has one writer."""
         if self.connection.dialect.name == "postgresql":
-            self.run(_ONE_AT_A_TIME, {"scope": scope})
+            self.run_many(_ONE_AT_A_TIME, [{"scope": scope} for scope in scopes])
 
     def keep_others_out(self) -> None:
         """Let nobody else write before the transaction ends, which may take long; SQLite has one writer."""

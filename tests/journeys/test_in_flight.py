@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import accepting, listing, queries
+from bridge.ledger import accepting, listing, queries, starting
 from bridge.models import (
     Delivery,
     DeliveryId,
@@ -109,7 +109,7 @@ def ask_for(bridge: Any, number: int, plan: Any) -> None:
         engine_choice=EngineChoice.WHERE_FOUND,
         occurred_at=datetime.now(UTC),
     )
-    run = accepting.NewRun(
+    run = starting.NewRun(
         id=RunId(f"load{number}"),
         mapping=wanted.mapping,
         mode=Mode.LIVE,

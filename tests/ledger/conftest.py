@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import Ledger, accepting, claiming, sessions
+from bridge.ledger import Ledger, accepting, claiming, sessions, starting
 from bridge.ledger.claiming import Allowance
 from bridge.models import (
     Delivery,
@@ -69,8 +69,8 @@ def make_comment() -> Callable[..., OwedComment]:
 
 
 @pytest.fixture
-def make_run(make_plan: Callable[..., Plan]) -> Callable[..., accepting.NewRun]:
-    def make(run_id: str = "r1", **given: Any) -> accepting.NewRun:
+def make_run(make_plan: Callable[..., Plan]) -> Callable[..., starting.NewRun]:
+    def make(run_id: str = "r1", **given: Any) -> starting.NewRun:
         plan = given.pop("plan", None) or make_plan()
         values = {
             "id": RunId(run_id),
@@ -84,7 +84,7 @@ def make_run(make_plan: Callable[..., Plan]) -> Callable[..., accepting.NewRun]:
             "plan": plan,
             "comment": None,
         }
-        return accepting.NewRun(**{**values, **given})
+        return starting.NewRun(**{**values, **given})
 
     return make
 
@@ -94,7 +94,7 @@ def accept(ledger: Ledger, make_delivery: Callable[..., Delivery]) -> Callable[.
     """Accept a delivery with the given runs."""
     numbers = count(1)
 
-    def do(*runs: accepting.NewRun, **given: Any) -> accepting.Accepted:
+    def do(*runs: starting.NewRun, **given: Any) -> accepting.Accepted:
         number = next(numbers)
         given.setdefault("key", f"identifier-{number}")
         verdict = accepting.Verdict(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.errors import LostOwnership, Reason
+from bridge.errors import LedgerUnavailable, LostOwnership, Reason
 from bridge.ledger import Ledger, accepting, in_force, listing, pending, queries
 from bridge.ledger.connecting import open_database
 from bridge.models import DeliveryId, RunState
@@ -51,6 +51,77 @@ def test_a1_an_untimed_body_is_a_repeat_for_ten_minutes_and_news_after(accept, m
     assert accept(make_run("r2"), timed=False).duplicate
     clock.move(minutes=2)
     assert not accept(make_run("r3"), timed=False).duplicate
+
+
+def arrival(number, make_delivery, *runs, **given):
+    verdict = accepting.Verdict(
+        reason=None, detail=None, ticket=runs[0].ticket, findings=[], mapping_set=None, runs=runs
+    )
+    delivery = make_delivery(**{"key": f"key-{number}", **given})
+    return accepting.Arrival(id=DeliveryId(f"d{number}"), delivery=delivery, verdict=verdict)
+
+
+def test_deliveries_that_come_together_are_taken_in_as_if_one_after_the_other(
+    ledger, make_delivery, make_run
+):
+    waiting = accepting.Arrival(id=DeliveryId("d3"), delivery=make_delivery(key="waits"), verdict=None)
+    together = (
+        arrival(1, make_delivery, make_run("r1")),
+        arrival(2, make_delivery, make_run("r2"), key="key-1"),
+        waiting,
+        arrival(4, make_delivery, make_run("r4", key="changelog:4"), timed=False, digest="4" * 64),
+        arrival(5, make_delivery, make_run("r5", key="changelog:5"), timed=False, digest="4" * 64),
+        arrival(6, make_delivery, make_run("r6")),
+    )
+    became = ledger.write(accepting.accept_all, together)
+    assert [(each.delivery, each.duplicate, each.runs, each.reason) for each in became] == [
+        ("d1", False, ("r1",), None),
+        ("d1", True, (), None),
+        ("d3", False, (), None),
+        ("d4", False, ("r4",), None),
+        ("d4", True, (), None),
+        ("d6", False, (), Reason.ALREADY_SERVED),
+    ]
+    told = ledger.read(queries.figures).totals
+    assert {(each.label, each.count) for each in told if each.kind == "delivery"} == {
+        ("matched", 2),
+        ("pending", 1),
+        ("already_served", 1),
+    }
+
+
+def test_a3_runs_that_come_together_do_not_pass_the_guard(ledger, make_delivery, make_run):
+    together = [
+        arrival(number, make_delivery, make_run(f"r{number}", key=f"changelog:{number}"))
+        for number in range(5)
+    ]
+    became = ledger.write(accepting.accept_all, together)
+    assert [each.runs for each in became] == [(f"r{number}",) for number in range(5)]
+    stories = [ledger.read(queries.run_story, run=f"r{number}").run for number in range(5)]
+    assert [run.state for run in stories] == [RunState.QUEUED] * 3 + [RunState.HELD] * 2
+
+
+def test_w5_a_delivery_that_cannot_be_taken_in_keeps_none_back_that_came_with_it(
+    ledger, make_delivery, make_run
+):
+    """Many at once, so that they are written together; no webhook has a key as long as some here."""
+
+    def deliver(number):
+        key = "k" * 300 if number % 10 == 0 else f"{number}"
+        payload = {"not": object()} if number % 10 == 1 else {}
+        run = make_run(f"r{number}", key=f"changelog:{number}")
+        one = arrival(number, make_delivery, run, key=key, payload=payload)
+        try:
+            return ledger.write_with_others(accepting.accept_all, one).delivery
+        except (TypeError, LedgerUnavailable):
+            return None
+
+    with ThreadPoolExecutor(30) as pool:
+        came = list(pool.map(deliver, range(30)))
+    assert [came[number] for number in range(30) if number % 10 > 1] == [
+        f"d{number}" for number in range(30) if number % 10 > 1
+    ]
+    assert [came[number] for number in (1, 11, 21)] == [None] * 3
 
 
 def test_a2_one_run_for_a_ticket_and_mapping_ever(ledger, accept, make_run):

@@ -11,6 +11,10 @@ from bridge.errors import LedgerUnavailable
 from bridge.ledger.line import GROUP_SIZE, LINE_SIZE, Job, Line
 
 
+def each(_, writes):
+    return [write(None) for write in writes]
+
+
 class Writing:
     """Writes groups, one at a time, and stands still while `go` is not set."""
 
@@ -30,12 +34,12 @@ class Writing:
             assert self.go.wait(20)
             self.groups.append(len(group))
             for job in group:
-                job.end((job.operation(None),))
+                job.end(tuple(job.operation(None, [job.given])))
         finally:
             self._alone.release()
 
     def do(self, value=None, seconds=20.0):
-        return self.line.do(Job(lambda _: value), seconds=seconds)
+        return self.line.do(Job(each, lambda _: value), seconds=seconds)
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def until(condition):
 
 def test_who_is_alone_writes_at_once_in_its_own_thread(writing):
     here = threading.get_ident()
-    assert writing.line.do(Job(lambda _: threading.get_ident()), seconds=1) == here
+    assert writing.line.do(Job(each, lambda _: threading.get_ident()), seconds=1) == here
     assert writing.groups == [1]
 
 
@@ -95,7 +99,7 @@ def test_who_was_begun_and_has_no_answer_in_time_may_be_committed(writing):
     with ThreadPoolExecutor(3) as people:
         first = people.submit(writing.do)
         assert writing.begun.wait(10)
-        second = people.submit(writing.line.do, Job(stand_still), seconds=20)
+        second = people.submit(writing.line.do, Job(each, stand_still), seconds=20)
         until(lambda: len(writing.line) == 1)
         third = people.submit(writing.do, "third", 2.0)
         until(lambda: len(writing.line) == 2)
@@ -149,7 +153,7 @@ def test_a_line_that_is_full_is_told(writing):
     with ThreadPoolExecutor(1) as people:
         first = people.submit(writing.do)
         assert writing.begun.wait(10)
-        writing.line._waiting.extend(Job(lambda _: None) for _ in range(LINE_SIZE))
+        writing.line._waiting.extend(Job(each, lambda _: None) for _ in range(LINE_SIZE))
         with pytest.raises(LedgerUnavailable, match="full"):
             writing.do()
         writing.line._waiting.clear()
@@ -162,7 +166,7 @@ def test_who_is_interrupted_while_it_writes_leaves_the_line_to_the_next(writing)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        writing.line.do(Job(interrupted), seconds=1)
+        writing.line.do(Job(each, interrupted), seconds=1)
     assert writing.do("after") == "after"
 
 
@@ -182,7 +186,7 @@ def test_however_many_give_up_at_whatever_moment_the_others_are_written(writing)
                 return name
 
             try:
-                told = writing.line.do(Job(write), seconds=seconds) == name
+                told = writing.line.do(Job(each, write), seconds=seconds) == name
             except LedgerUnavailable as error:
                 told = seconds < 20 and (error.maybe_committed or name not in done)
             else:

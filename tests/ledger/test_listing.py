@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 from bridge.errors import Reason
 from bridge.ledger import Ledger, Tx
-from bridge.ledger.accepting import NewRun, Verdict
+from bridge.ledger.accepting import Verdict
 from bridge.ledger.accepting import accept as accept_delivery
 from bridge.ledger.connecting import open_database
 from bridge.ledger.listing import (
@@ -27,6 +27,7 @@ from bridge.ledger.listing import (
     page_of_runs,
 )
 from bridge.ledger.migrating import migrate
+from bridge.ledger.starting import NewRun
 from bridge.ledger.tables import runs
 from bridge.models import Delivery, DeliveryId, MappingId, RunId, RunState
 

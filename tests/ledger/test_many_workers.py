@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ledger import Ledger, accepting, listing
+from bridge.ledger import Ledger, accepting, listing, starting
 from bridge.models import Layer, Limit, LimitKind, Plan, RunState, SourceName, TicketRef
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def test_l1_four_workers_together_never_exceed_a_limit(
     database_url: str,
     ledger: Ledger,
     accept: Callable[..., accepting.Accepted],
-    make_run: Callable[..., accepting.NewRun],
+    make_run: Callable[..., starting.NewRun],
     make_plan: Callable[..., Plan],
     clock: Any,
     limit: Limit,

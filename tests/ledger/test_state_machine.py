@@ -33,6 +33,7 @@ from bridge.ledger import (
     people,
     sending,
     sessions,
+    starting,
     working,
 )
 from bridge.ledger.claiming import Allowance
@@ -303,7 +304,7 @@ class Machine:
             ticket=ticket,
             approval=None if above is None else ApprovalRule(above=above, expires=TO_APPROVE),
         )
-        new = accepting.NewRun(
+        new = starting.NewRun(
             id=RunId(f"r{number}"),
             mapping=plan.mapping,
             mode=Mode.LIVE,

@@ -113,6 +113,29 @@ def test_w5_concurrent_writes_share_commits(ledger):
     assert len(commits) == 2
 
 
+def test_w5_who_waits_to_have_the_same_done_is_written_by_one_call(ledger):
+    blocking, go, calls = threading.Event(), threading.Event(), []
+
+    def block(tx):
+        blocking.set()
+        go.wait(5)
+
+    def double(_tx, numbers):
+        calls.append(len(numbers))
+        return [2 * number for number in numbers]
+
+    with ThreadPoolExecutor(41) as pool:
+        first = pool.submit(ledger.write, block)
+        blocking.wait(5)
+        others = [pool.submit(ledger.write_with_others, double, number) for number in range(40)]
+        while len(ledger._line) < 40:
+            pass
+        go.set()
+        first.result(5)
+        assert [other.result(5) for other in others] == [2 * number for number in range(40)]
+    assert calls == [40]
+
+
 def test_w6_sqlite_is_set_to_keep_what_it_committed(tmp_path):
     engine = connecting.open_database(f"sqlite:///{tmp_path}/x.sqlite3")
     with engine.connect() as connection:

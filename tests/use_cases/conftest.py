@@ -39,6 +39,7 @@ from bridge.ledger import (
     pausing,
     queries,
     sessions,
+    starting,
 )
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.connecting import open_database
@@ -301,7 +302,7 @@ class House:
         wanted = self.make_plan(
             **{"devices": ("WS-ABC-12345",), "by": DeviceKey.NAME, "occurred_at": self.clock(), **plan}
         )
-        new = accepting.NewRun(
+        new = starting.NewRun(
             id=RunId(f"r{number}"),
             mapping=MappingId(wanted.mapping),
             mode=Mode.LIVE,

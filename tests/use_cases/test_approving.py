@@ -468,7 +468,7 @@ def test_a_webhook_about_the_ticket_has_it_asked_at_once(office, jira):
     keep(office)
     assert office.state(run) is RunState.HELD
     ticket = office.story(run).run.ticket
-    office.ledger.write(approvals.ask_again, ticket=ticket)
+    office.ledger.write(approvals.ask_again, tickets={ticket})
     assert looked(office, run) is RunState.ANSWERED
 
 

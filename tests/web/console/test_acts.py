@@ -17,7 +17,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from bridge.errors import Reason
-from bridge.ledger import accepting, in_force, pausing, queries, sessions
+from bridge.ledger import accepting, in_force, pausing, queries, sessions, starting
 from bridge.ledger.pseudonyms import digest_of, salt_of
 from bridge.ledger.queries import RunStory
 from bridge.ledger.tables import audit
@@ -125,7 +125,7 @@ class Site:
         ticket = TicketRef(source=SourceName("jira"), uid=str(number), key=f"SUP-{number}")
         given = {"ticket": ticket, "devices": ("WS-ABC-12345",), "by": DeviceKey.NAME, **plan}
         wanted = self.make_plan(**{"occurred_at": datetime.now(UTC), **given})
-        new = accepting.NewRun(
+        new = starting.NewRun(
             id=RunId(f"r{number}"),
             mapping=MappingId(wanted.mapping),
             mode=Mode.LIVE,
