@@ -33,7 +33,7 @@ DEEPEST = 6
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """A place in a document: what holds it, under which key, and the schemas that what stands there may fit."""
+    """A place in a document: what holds it, under which key, and the schemas that it may fit."""
 
     holder: Any
     key: Any
