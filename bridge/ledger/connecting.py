@@ -47,8 +47,9 @@ def open_database(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError(("BRIDGE_DATABASE_URL: not a database address",)) from error
+    except (ArgumentError, ValueError) as error:
+        several = "several hosts stand behind the name: ?host=a.example,b.example"
+        raise ConfigurationError((f"BRIDGE_DATABASE_URL: not a database address ({several})",)) from error
     if parsed.get_backend_name() == "sqlite":
         engine = _open_sqlite(url, parsed.database)
     elif parsed.get_backend_name() == "postgresql":
@@ -140,6 +141,8 @@ def _open_postgresql(url: str) -> Engine:
             if cursor.fetchone()[0] != "on":
                 raise LedgerUnavailable("the PostgreSQL server runs with fsync=off (turn it on)")
             cursor.execute("SET synchronous_commit = on")
+            # A timeout of the role's that ends the wait for a standby would call committed what it has not.
+            cursor.execute("SET statement_timeout = 0")
             cursor.execute("SET timezone = 'UTC'")
             cursor.execute(f"SET lock_timeout = {1_000 * LOCK_SECONDS:.0f}")
             cursor.execute("SET idle_in_transaction_session_timeout = '60s'")

@@ -93,8 +93,9 @@ class Waker:
         try:
             if self._listener is None:
                 url = self._engine.url
-                address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-                self._listener = self._driver.connect(address, autocommit=True, **patience(url))
+                # As the pool connects: an address may name several hosts in ways that are not the driver's.
+                given, named = self._engine.dialect.create_connect_args(url)
+                self._listener = self._driver.connect(*given, **named, **patience(url), autocommit=True)
                 self._listener.execute(f"LISTEN {CHANNEL}")
                 return
             self._pause(seconds, self._listener)
