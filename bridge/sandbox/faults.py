@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     EMPTY = "empty"
     HUGE = "huge"
     GZIP_BOMB = "gzip_bomb"
+    ENDLESS = "endless"
 
 
 # Kinds that strike before the body of the request was read, so nothing can be carried out or counted.

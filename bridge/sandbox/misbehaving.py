@@ -11,6 +11,8 @@ from bridge.sandbox.faults import Fault, FaultKind
 
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
 JSON = (("Content-Type", "application/json"),)
+# Of what an answer without an end consists, in bytes.
+PIECE = 0x10000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ def spoil(fault: Fault, genuine: Reply, refusal: Refusal) -> Reply:
         FaultKind.EMPTY: lambda: Reply(status=200, headers=JSON, body=b""),
         FaultKind.HUGE: lambda: Reply(status=200, headers=JSON, body=b"[" + b" " * fault.size + b"]"),
         FaultKind.GZIP_BOMB: lambda: _bomb(fault.size),
+        FaultKind.ENDLESS: lambda: Reply(status=200, headers=JSON, body=b" " * PIECE),
     }
     maker = makers.get(fault.kind)
     return genuine if maker is None else maker()

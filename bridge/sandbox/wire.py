@@ -130,7 +130,9 @@ class _Handler(WSGIRequestHandler):
             status = None if status is None else reply.status
         if faulty:
             self._note(method, path, status, fault)
-        self._answer(reply, fault, head_only=method == "HEAD")
+        if method == "HEAD":
+            reply = Reply(status=reply.status, headers=reply.headers, body=b"")
+        self._answer(reply, fault)
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
         if environ.get("wsgi.input_terminated"):
@@ -149,9 +151,7 @@ class _Handler(WSGIRequestHandler):
             raise ConnectionAbortedError("the sender left in the middle of its request")
         return body
 
-    def _answer(self, reply: Reply, fault: Fault | None, *, head_only: bool) -> None:
-        if head_only:
-            reply = Reply(status=reply.status, headers=reply.headers, body=b"")
+    def _answer(self, reply: Reply, fault: Fault | None) -> None:
         match fault.kind if fault is not None else None:
             case FaultKind.RESET_AFTER_READ:
                 self._reset()
@@ -164,6 +164,8 @@ class _Handler(WSGIRequestHandler):
             case FaultKind.BAD_CHUNKS:
                 self._write(_head(reply, chunked=True) + b"zz\r\n" + reply.body + b"\r\n0\r\n\r\n")
                 self.close_connection = True
+            case FaultKind.ENDLESS:
+                self._go_on(reply)
             case FaultKind.DRIP_HEAD:
                 self._drip(_head(reply) + reply.body, fault)
             case FaultKind.DRIP_BODY:
@@ -174,6 +176,12 @@ class _Handler(WSGIRequestHandler):
                 self._send(reply)
             case _:
                 self._send(reply)
+
+    def _go_on(self, reply: Reply) -> None:
+        """Send an answer in chunks until its reader leaves or the sandbox stops."""
+        self._write(_head(reply, chunked=True))
+        while not self.server.site.stopping.is_set():
+            self._write(b"%x\r\n%b\r\n" % (len(reply.body), reply.body))
 
     def _send(self, reply: Reply) -> None:
         self._write(_head(reply) + reply.body)

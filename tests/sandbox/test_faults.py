@@ -128,6 +128,16 @@ def test_a_bomb_is_small_on_the_wire_and_large_when_decoded(run, nexthink):
     assert len(gzip.decompress(answer.body)) == 20 * 1024 * 1024
 
 
+def test_an_answer_without_an_end_goes_on_until_the_client_leaves(sandbox, nexthink):
+    nexthink.fault("endless", path=RUN)
+    with socket.create_connection(("127.0.0.1", urlsplit(sandbox.nexthink_url).port), timeout=10) as client:
+        client.sendall(f"GET {RUN} HTTP/1.1\r\nHost: sandbox\r\n\r\n".encode())
+        received = 0
+        while received < 20_000_000:
+            received += len(client.recv(1 << 20))
+    assert nexthink.requests()[-1]["fault"] == "endless"
+
+
 def test_a_delay_comes_after_the_call_was_counted(run, nexthink):
     nexthink.fault("delay", path=RUN, seconds=30)
     with pytest.raises(TimeoutError):

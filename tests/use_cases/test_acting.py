@@ -252,6 +252,7 @@ REJECTED = '{"code": "TOO_MANY_DEVICES", "error": "no"}'
         ({"kind": "empty"}, RunState.UNKNOWN),
         ({"kind": "huge"}, RunState.UNKNOWN),
         ({"kind": "gzip_bomb"}, RunState.UNKNOWN),
+        ({"kind": "endless"}, RunState.UNKNOWN),
         ({"kind": "bad_chunks"}, RunState.UNKNOWN),
         ({"kind": "redirect"}, RunState.UNKNOWN),
         ({"kind": "status", "status": 307, "headers": {"Location": "/"}}, RunState.UNKNOWN),
