@@ -68,8 +68,8 @@ def _row(what: Round, outcome: Outcome) -> str:
     runs = ", ".join(f"{number} {state}" for state, number in finding.runs.most_common())
     done = ", ".join(f"{number} {name}" for name, number in sorted(outcome.did.items()))
     rest = f"; {finding.undeliverable} comments undeliverable" if finding.undeliverable else ""
-    if what.fault.punctual:
-        rest += f"; slowest call {finding.lateness:+.1f} s beside its deadline"
+    rest += f"; slowest call {finding.lateness:+.1f} s beside its deadline"
+    rest += f"; a worker {outcome.growth:+.0f} MB" if outcome.growth is not None else ""
     line = _line(
         what.fault.name,
         what.database,

@@ -56,15 +56,15 @@ def clear(folder: Path, *, keep: bool) -> None:
 
 def _end(folder: Path) -> None:
     ends = time.monotonic() + LEAVE_SECONDS
-    for process in _living(folder):
+    for process in living(folder):
         _send(process, signal.SIGQUIT)
-    while _living(folder) and time.monotonic() < ends:
+    while living(folder) and time.monotonic() < ends:
         time.sleep(0.05)
-    for process in _living(folder):
+    for process in living(folder):
         _send(process, signal.SIGKILL)
 
 
-def _living(folder: Path) -> list[int]:
+def living(folder: Path) -> list[int]:
     """Return the processes that work in a folder or below."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cwd"):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.chaos import memory
 from bench.chaos.aftercare import own_folder, watched
-from bench.chaos.databases import postgresql
 from bench.chaos.faults import Fault
 from bench.chaos.installation import installed
 from bench.chaos.invariants import Finding, examine
@@ -23,8 +23,8 @@ from bench.chaos.tickets import wide_world
 from bridge.sandbox.running import Sandbox
 
 SMALL_DISK = "48m"
-# By how much a call may end later than its deadline.
-LATE_SECONDS = 2.0
+# By how much a worker may grow, in megabytes, whatever is sent to it.
+MOST_GROWTH = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,17 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was done, what was found, and every breach of a promise in words."""
+    """What was done, what was found, and every breach of a promise in words.
+
+    `growth` is by how many megabytes the worker that grew most was larger at its peak than before,
+    None where every worker was ended by what was done.
+    """
 
     did: Counter[str]
     finding: Finding
     breaches: tuple[str, ...]
     seconds: float
+    growth: float | None
 
 
 def play(what: Round) -> Outcome:
@@ -59,7 +64,7 @@ def play(what: Round) -> Outcome:
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(world=wide_world()))
-        server = stack.enter_context(postgresql()) if what.database == "postgresql" else None
+        server = stack.enter_context(what.fault.server()) if what.database == "postgresql" else None
         if what.keep:
             folder = what.keep / f"{what.fault.name}-{what.database}-{what.workers}-{what.seed}"
             folder.mkdir(parents=True)
@@ -87,18 +92,23 @@ def play(what: Round) -> Outcome:
         for name in stage.workers:
             bridge.start_worker(name)
         stage.ends = time.monotonic() + max(what.seconds, what.fault.least_seconds)
+        before = memory.held(bridge.processes[name].pid for name in stage.workers)
         with stage.load():
             what.fault.strike(stage)
+        growth = memory.growth(before)
         unsettled = settle(stage, what.fault.afterwards)
         finding = examine(bridge, stage.notes, least_answered=what.fault.least_answered)
-    late = what.fault.punctual and finding.lateness > LATE_SECONDS
+    late = finding.lateness > what.fault.late_seconds
     breaches = (
         *stage.breaches,
         *unsettled,
         *finding.breaches,
         *([f"a call was recorded {finding.lateness:.1f} s after its deadline"] if late else []),
+        *([f"a worker grew by {growth:.0f} MB"] if growth is not None and growth > MOST_GROWTH else []),
     )
-    return Outcome(did=stage.did, finding=finding, breaches=breaches, seconds=time.monotonic() - began)
+    return Outcome(
+        did=stage.did, finding=finding, breaches=breaches, seconds=time.monotonic() - began, growth=growth
+    )
 
 
 @contextlib.contextmanager

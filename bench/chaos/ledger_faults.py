@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from bench.chaos.databases import Server
+from bench.chaos.pairs import Pair
 from bench.chaos.stage import Stage
 
 BALLAST_BYTES = 1 << 16
@@ -50,9 +51,22 @@ def take_connections(stage: Stage) -> None:
     stage.did["connections taken"] += held
 
 
+def fail_over(stage: Stage) -> None:
+    """The primary killed in the middle of commits, its standby promoted, the dead one made a standby."""
+    pair = stage.server
+    assert isinstance(pair, Pair), "this fault is for two servers"
+    under_way = pair.kill_primary(stopped=stage.chance.choice(("walsender", "walreceiver")))
+    stage.did["commits under way"] += under_way
+    stage.pause(0.2, 3.0)
+    pair.promote()
+    stage.did["failed over"] += 1
+    stage.pause(0.5, 2.0)
+    pair.mend()
+
+
 def read_only(stage: Stage) -> None:
     """The ledger takes no writes for some seconds, as a standby would, or a file that is made immutable."""
-    with server_of(stage).read_only() if stage.server else stage.bridge.immutable():
+    with server_of(stage).read_only() if isinstance(stage.server, Server) else stage.bridge.immutable():
         stage.pause(1.0, 5.0)
     stage.did["read-only"] += 1
 
@@ -83,5 +97,5 @@ def _fill(ballast: Path) -> None:
 
 def server_of(stage: Stage) -> Server:
     """Return the PostgreSQL server under the bridge."""
-    assert stage.server is not None, "this fault is for PostgreSQL"
+    assert isinstance(stage.server, Server), "this fault is for PostgreSQL"
     return stage.server

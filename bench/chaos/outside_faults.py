@@ -32,6 +32,7 @@ BAD_ANSWERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("empty", {}),
     ("huge", {"size": 64 * 1024 * 1024}),
     ("gzip_bomb", {"size": 256 * 1024 * 1024}),
+    ("endless", {}),
 )
 
 

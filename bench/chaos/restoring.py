@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 from bench.chaos import invariants
+from bench.chaos.databases import Server
 from bench.chaos.outside_faults import command
 from bench.chaos.stage import WEB, Stage
 from bench.chaos.tickets import device_uid_of
@@ -65,7 +66,7 @@ def _decide(stage: Stage) -> None:
 
 
 def _back_up(stage: Stage) -> None:
-    if stage.server is not None:
+    if isinstance(stage.server, Server):
         stage.server.back_up(stage.bridge.database_url, stage.bridge.folder / "backup.dump")
         return
     with (
@@ -77,7 +78,7 @@ def _back_up(stage: Stage) -> None:
 
 def _put_back(stage: Stage) -> None:
     stage.bridge.engine.dispose()
-    if stage.server is not None:
+    if isinstance(stage.server, Server):
         stage.server.put_back(stage.bridge.database_url, stage.bridge.folder / "backup.dump")
         # A database that keeps its name in the same cluster cannot be told from the one before.
         command(stage, "declare-restored")

@@ -19,8 +19,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bench.chaos.databases import Server
+from bench.chaos.fronts import Front
 from bench.chaos.installation import Installation
 from bench.chaos.invariants import Notes
+from bench.chaos.pairs import Pair
+from bench.chaos.resolver import Resolver
 from bench.chaos.tickets import device_of, device_uid_of, key_of
 from bridge.sandbox.client import SandboxError
 
@@ -43,14 +46,17 @@ class Stage:
     """One bridge with its workers, the chance that the seed gives, and when the trouble ends.
 
     `did` counts what was done to it; `most` ends it earlier, after so many kills. `keys` are the tickets so
-    far; `breaches` are promises that were seen broken while it went on.
+    far; `breaches` are promises that were seen broken while it went on. `fronts` and `resolver` stand before
+    Nexthink and Jira, in this order, where a fault has put them there.
     """
 
     bridge: Installation
     chance: random.Random
     workers: tuple[str, ...]
     ends: float = 0.0
-    server: Server | None = None
+    server: Server | Pair | None = None
+    fronts: tuple[Front, ...] = ()
+    resolver: Resolver | None = None
     most: int = 0
     rate: float = 4.0
     did: Counter[str] = field(default_factory=Counter)
