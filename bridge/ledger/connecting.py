@@ -141,8 +141,6 @@ def _open_postgresql(url: str) -> Engine:
             if cursor.fetchone()[0] != "on":
                 raise LedgerUnavailable("the PostgreSQL server runs with fsync=off (turn it on)")
             cursor.execute("SET synchronous_commit = on")
-            # A timeout of the role's that ends the wait for a standby would call committed what it has not.
-            cursor.execute("SET statement_timeout = 0")
             cursor.execute("SET timezone = 'UTC'")
             cursor.execute(f"SET lock_timeout = {1_000 * LOCK_SECONDS:.0f}")
             cursor.execute("SET idle_in_transaction_session_timeout = '60s'")

@@ -193,17 +193,6 @@ def test_a_look_at_postgresql_cannot_change_anything(new_ledger):
     assert ledger.read(in_force.get_fact, name="fact-1") is None
 
 
-def test_w6_no_timeout_ends_the_wait_of_a_commit_for_its_standby(postgresql):
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS hasty WITH (FORCE)")
-        connection.execute("CREATE DATABASE hasty")
-        connection.execute("ALTER DATABASE hasty SET statement_timeout = '1s'")
-    engine = connecting.open_database(postgresql.replace("/postgres?", "/hasty?"))
-    with engine.connect() as connection:
-        assert connection.execute(text("SHOW statement_timeout")).scalar() == "0"
-    engine.dispose()
-
-
 def set_fsync(server, value):
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET fsync = {value}")
