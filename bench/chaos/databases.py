@@ -36,12 +36,18 @@ class Server:
         self._server.ensure_postgres_running()
 
     def kill_backend(self) -> int:
-        """Kill one process that serves a client: the server ends every other one and recovers."""
-        with psycopg.connect(self.address, autocommit=True) as connection:
-            others = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
-                "AND datname <> 'postgres' ORDER BY state = 'active' DESC, query_start DESC LIMIT 1"
-            ).fetchall()
+        """Kill one process that serves a client: the server ends every other one and recovers.
+
+        Return how many were killed: none while it still recovers from the last time.
+        """
+        try:
+            with psycopg.connect(self.address, autocommit=True) as connection:
+                others = connection.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                    "AND datname <> 'postgres' ORDER BY state = 'active' DESC, query_start DESC LIMIT 1"
+                ).fetchall()
+        except psycopg.OperationalError:
+            return 0
         for (pid,) in others:
             os.kill(pid, signal.SIGKILL)
         return len(others)

@@ -116,7 +116,7 @@ FAULTS = {
             blow=outside_faults.refuse_credentials,
             every=(2.0, 5.0),
             least_answered=0.9,
-            afterwards=outside_faults.release_portal,
+            afterwards=outside_faults.release_portals,
         ),
         Fault(name="lock", blow=ledger_faults.lock, every=(1.0, 2.0)),
         Fault(

@@ -21,6 +21,8 @@ FLAVOURS = {
     "datacenter": Flavour.DATACENTER,
     "automation": Flavour.AUTOMATION,
 }
+# One portal under two names; of the second no device is looked up.
+PORTALS = ("MAIN", "DIRECT")
 # What a ticket's label asks for: the action of the catalogue, how its devices are named, and the mode.
 LABELS = {
     "repair": ("repair-office", "name", "live"),
@@ -143,8 +145,11 @@ def environment(sandbox: Sandbox, folder: Path, database_url: str, port: int) ->
         "BRIDGE_CONSOLE": "open",
         "BRIDGE_PER_HOUR": "1000000",
         "BRIDGE_PAUSE_FILE": str(folder / "pause"),
-        **{f"BRIDGE_PORTALS__MAIN__{setting}": value for setting, value in portal.items()},
-        **{f"BRIDGE_PORTALS__DIRECT__{setting}": value for setting, value in portal.items()},
+        **{
+            f"BRIDGE_PORTALS__{name}__{setting}": value
+            for name in PORTALS
+            for setting, value in portal.items()
+        },
         "BRIDGE_PORTALS__MAIN__NXQL_URL": sandbox.nxql_url,
         **{
             f"BRIDGE_SOURCES__{name}__{setting}": value

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.chaos.invariants import ELSEWHERE
 from bench.chaos.stage import COMMENT, RUN, Stage
+from bridge.ledger import pausing
 from bridge.sandbox.client import Control, SandboxError
 
 MANY = 100_000
@@ -83,9 +84,10 @@ def refuse_credentials(stage: Stage) -> None:
     stage.did["credentials refused"] += 1
 
 
-def release_portal(stage: Stage) -> None:
+def release_portals(stage: Stage) -> None:
     """What an operator does when the account works again."""
-    command(stage, "release", "--portal", "main", "--reason", "the account works again")
+    for pause in stage.bridge.ledger.read(pausing.standing):
+        command(stage, "release", "--portal", pause.value, "--reason", "the account works again")
 
 
 def command(stage: Stage, *arguments: str) -> None:

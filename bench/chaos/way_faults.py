@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bench.chaos.certificates import Authority, Distrusted
 from bench.chaos.fronts import Front, Unreachable
-from bench.chaos.house import JIRA_SOURCES
+from bench.chaos.house import JIRA_SOURCES, PORTALS
 from bench.chaos.installation import Place
 from bench.chaos.resolver import HERE, Resolver, Unresolved
 from bench.chaos.stage import WEB, Stage
@@ -35,14 +35,12 @@ def fronted(stage: Stage, host: str = HOST) -> Iterator[None]:
     stage.fronts = (nexthink, jira)
     trusted = str(authority.trusted)
     portal = f"https://{host}:{nexthink.port}"
-    bridge.environ |= {
-        "BRIDGE_PORTALS__MAIN__BASE_URL": portal,
-        "BRIDGE_PORTALS__MAIN__NXQL_URL": f"{portal}/nxql/{{name}}/2/query",
-        "BRIDGE_PORTALS__MAIN__CA_FILE": trusted,
+    bridge.environ["BRIDGE_PORTALS__MAIN__NXQL_URL"] = f"{portal}/nxql/{{name}}/2/query"
+    places = {f"PORTALS__{name}": portal for name in PORTALS} | {
+        f"SOURCES__{name.upper()}": f"https://{host}:{jira.port}" for name in JIRA_SOURCES
     }
-    for source in JIRA_SOURCES:
-        named = f"BRIDGE_SOURCES__{source.upper()}"
-        bridge.environ |= {f"{named}__BASE_URL": f"https://{host}:{jira.port}", f"{named}__CA_FILE": trusted}
+    for place, address in places.items():
+        bridge.environ |= {f"BRIDGE_{place}__BASE_URL": address, f"BRIDGE_{place}__CA_FILE": trusted}
     try:
         yield
     finally:
