@@ -3,6 +3,7 @@
 It must not know what an action or a comment is about. Rules W1 and W4.
 """
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -11,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from bridge.acting import Acting, Beginning
+from bridge.acting import Acting
 from bridge.connections import Connections
 from bridge.dispatching import Begun
 from bridge.errors import LedgerUnavailable
 from bridge.ledger import Ledger, Tx, claiming, outbox
 from bridge.ledger.claiming import Allowance
 from bridge.ledger.waking import Waker
-from bridge.models import Comment, PortalName, Run, RunId, SessionId, SourceName
+from bridge.models import Comment, Run, SessionId, SourceName
 from bridge.portal_care import PortalCare
 from bridge.telling import POSTING, Telling
 from bridge.undertaking import Undertaking
@@ -74,7 +75,9 @@ class Worker:
         self._stopping = stopping
         self._returned = threading.Event()
         self._lock = threading.Lock()
-        self._in_flight: dict[RunId, PortalName] = {}
+        # By claim, for a run that was given back may be claimed again before its sender has come free.
+        self._in_flight: dict[int, Run] = {}
+        self._numbers = itertools.count()
         self._claim_in_doubt = False
         self._posting: Counter[SourceName] = Counter()
         self._more_waits = False
@@ -109,6 +112,9 @@ class Worker:
                 self._more_waits = self._claim()
             except LedgerUnavailable as error:
                 log.warning("worker.ledger_unavailable", reason=str(error))
+                self._stopping.wait(1.0)
+            except Exception:
+                log.exception("worker.not_claimed")
                 self._stopping.wait(1.0)
             self._stopping.wait(CLAIM_SECONDS)
             self._waker.wait(POLL_SECONDS)
@@ -173,12 +179,16 @@ class Worker:
         allowances = () if paused else self._allowances(connections)
         posters, rooms = self._rooms(connections)
         session = self._undertaking.session
-        if self._claim_in_doubt:
+        in_doubt, self._claim_in_doubt = self._claim_in_doubt, True
+        if in_doubt:
             with self._lock:
-                seen = tuple(self._in_flight)
+                seen = tuple(run.id for run in self._in_flight.values())
             self._ledger.write(claiming.give_back_unseen, session=session, seen=seen)
+        # Whatever went wrong with the last claim: a run that is only claimed fails by itself, where that is
+        # counted, and keeps no other back (W3).
+        begin = _only_claimed if in_doubt else self._acting.beginning()
 
-        def take(tx: Tx, begin: Beginning) -> tuple[list[tuple[Run, Begun | None]], tuple[Comment, ...]]:
+        def take(tx: Tx, most: int) -> tuple[list[tuple[Run, Begun | None]], tuple[Comment, ...]]:
             portals = tuple(connections.portals)
             runs = claiming.claim(tx, session=session, allowances=allowances, configured=portals, most=most)
             return (
@@ -186,25 +196,14 @@ class Worker:
                 outbox.claim_comments(tx, session=session, limit=posters, rooms=rooms, lasting=POSTING),
             )
 
-        most = min(self._free(), CLAIMED_AT_ONCE)
-        self._claim_in_doubt = True
-        try:
-            runs, comments = self._ledger.write(take, self._acting.beginning())
-        except LedgerUnavailable:
-            raise
-        except Exception:
-            # Whichever run it is fails by itself then, where that is counted, and keeps no other back (W3).
-            log.exception("worker.claimed_only")
-            runs, comments = self._ledger.write(take, lambda _tx, _run: None)
-        self._claim_in_doubt = False
+        runs, comments = self._ledger.write(take, min(self._free(), CLAIMED_AT_ONCE))
         for run, begun in runs:
-            with self._lock:
-                self._in_flight[run.id] = run.plan.portal if run.plan else PortalName("")
-            self._senders.submit(self._act, run, begun)
+            self._hand_over(run, begun)
         for comment in comments:
             with self._lock:
                 self._posting[comment.ticket.source] += 1
             self._posters.submit(self._post, comment, session)
+        self._claim_in_doubt = False
         taken = Counter(run.plan.portal for run, _begun in runs if run.plan)
         filled = any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
         if len(runs) >= CLAIMED_AT_ONCE:
@@ -219,7 +218,7 @@ class Worker:
         """
         free = self._free()
         with self._lock:
-            busy = Counter(self._in_flight.values())
+            busy = Counter(run.plan.portal for run in self._in_flight.values() if run.plan)
         allowances: list[Allowance] = []
         for name, portal in sorted(connections.portals.items(), key=lambda entry: busy[entry[0]]):
             room = min(free, portal.max_in_flight - busy[name])
@@ -229,16 +228,28 @@ class Worker:
             allowances.append(Allowance(portal=None, runs=1))
         return tuple(allowances)
 
+    def _hand_over(self, run: Run, begun: Begun | None) -> None:
+        number = next(self._numbers)
+        with self._lock:
+            self._in_flight[number] = run
+        try:
+            self._senders.submit(self._act, number, run, begun)
+        except RuntimeError:
+            # There is no thread for it. Nobody has it in hand, so the next claim gives it back.
+            with self._lock:
+                del self._in_flight[number]
+            raise
+
     def _free(self) -> int:
         with self._lock:
             return self._max_in_flight - len(self._in_flight)
 
-    def _act(self, run: Run, begun: Begun | None) -> None:
+    def _act(self, number: int, run: Run, begun: Begun | None) -> None:
         try:
             self._acting.act(run, begun)
         finally:
             with self._lock:
-                del self._in_flight[run.id]
+                del self._in_flight[number]
             self._came_free()
 
     def _rooms(self, connections: Connections) -> tuple[int, dict[SourceName, int]]:
@@ -264,3 +275,7 @@ class Worker:
     def _came_free(self) -> None:
         if self._more_waits:
             self._waker.nudge()
+
+
+def _only_claimed(_tx: Tx, _run: Run) -> None:
+    """Admit nothing with its claim."""

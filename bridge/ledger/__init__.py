@@ -149,15 +149,16 @@ class Ledger:
                     for result in operation(tx, [job.given for job in jobs])
                 ]
                 told = tx.told()
+                committing = True
                 try:
                     with in_one_message(connection):
                         tx.write_down(told)
                         begun.commit()
                 except Exception:
-                    committing = not is_open(connection)
-                    if not committing:
+                    if is_open(connection):
                         # After a commit that failed SQLAlchemy would leave this to nobody.
                         connection.connection.rollback()
+                        committing = False
                     raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers who wait
             # Only what a member did can be another member's luck; a database that is away or locked is not.

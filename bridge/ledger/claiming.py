@@ -148,7 +148,13 @@ def _take(tx: Tx, session: SessionId, due: Mapping[str, object], *, suspect: boo
 
 
 def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> int:
-    """Queue the runs that a claim of ours took without our learning of it; return how many (S1)."""
+    """Queue the runs that a claim of ours took without our learning of it; return how many (S1).
+
+    `seen` are all that the session has in hand. What was admitted with the claim has an intent, of which
+    nothing was sent: that is closed.
+    """
+    # A COMMIT that is still going on at the server is waited for here: every claim holds its session's row.
+    _is_open(tx, session)
     unseen = (runs.c.owner == session, runs.c.id.not_in(seen))
     lost = tx.connection.execute(
         update(runs)
@@ -156,8 +162,9 @@ def give_back_unseen(tx: Tx, *, session: SessionId, seen: Sequence[RunId]) -> in
         .values(state=RunState.QUEUED, owner=None)
         .returning(runs.c.id)
     )
-    # What was admitted with the claim has an intent, of which nothing was sent.
-    admitted = tx.connection.execute(select(runs).where(*unseen, runs.c.state == RunState.SENDING))
+    admitted = tx.connection.execute(
+        tx.locking(select(runs).where(*unseen, runs.c.state == RunState.SENDING))
+    )
     intended = runs_of(admitted.mappings()).runs
     for run in intended:
         sending.close_not_sent(tx, run=run, delay=timedelta())

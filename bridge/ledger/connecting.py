@@ -194,6 +194,8 @@ def in_one_message(connection: Connection) -> Iterator[None]:
 
 def is_open(connection: Connection) -> bool:
     """Say whether a transaction, failed or not, stands open for certain: then it was not committed."""
+    if connection.invalidated or connection.closed:
+        return False
     driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite":
         return bool(driver.in_transaction)

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import socket
 import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -89,6 +91,78 @@ def test_w5_what_the_database_refuses_to_write_down_fails_its_own_member_alone(l
     facts = "SELECT name FROM facts WHERE name LIKE 'fact-%' ORDER BY name"
     names = ledger.read(lambda tx: tx.connection.execute(text(facts)).scalars().all())
     assert names == ["fact-0", "fact-1", "fact-3", "fact-4"]
+
+
+class Cut:
+    """A way to a PostgreSQL server that swallows one answer and then closes, as a cable that is pulled."""
+
+    def __init__(self, address: str) -> None:
+        self.server = unquote(address.partition("host=")[2]) + "/.s.PGSQL.5432"
+        self.next_answer = threading.Event()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = self.listening.accept()[0], socket.socket(socket.AF_UNIX)
+                far.connect(self.server)
+                threading.Thread(target=self._pass_on, args=(near, far, False), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(far, near, True), daemon=True).start()
+
+    def _pass_on(self, come: socket.socket, go: socket.socket, answers: bool) -> None:
+        with come, contextlib.suppress(OSError):
+            while data := come.recv(65_536):
+                if answers and self.next_answer.is_set():
+                    self.next_answer.clear()
+                    break
+                go.sendall(data)
+        with contextlib.suppress(OSError):
+            go.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_s1_a_commit_whose_answer_is_lost_is_in_doubt_and_never_repeated(
+    postgresql, new_ledger, clock, members
+):
+    database = new_ledger().engine.url.database
+    cut = Cut(postgresql)
+    ledger = Ledger(
+        connecting.open_database(f"postgresql://postgres@127.0.0.1:{cut.port}/{database}"), clock=clock
+    )
+    blocking, go = threading.Event(), threading.Event()
+
+    def block(tx):
+        blocking.set()
+        go.wait(5)
+
+    def add(tx, *, number):
+        tx.count("delivery", f"source-{number}", "matched")
+        if number == members - 1:
+            # What follows is the message with the commit.
+            cut.next_answer.set()
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(ledger.write, block)
+        blocking.wait(5)
+        others = []
+        for number in range(members):
+            others.append(pool.submit(ledger.write, add, number=number))
+            wait_for(lambda: len(ledger._line) == len(others))
+        go.set()
+        first.result(5)
+        for other in others:
+            with pytest.raises(LedgerUnavailable) as lost:
+                other.result(15)
+            assert lost.value.maybe_committed
+    # It was committed, once; and the next connection does what it is told.
+    ledger.write(add, number=members)
+    counts = "SELECT name, count FROM totals WHERE kind = 'delivery' ORDER BY name"
+    found = ledger.read(lambda tx: tx.connection.execute(text(counts)).all())
+    assert [tuple(row) for row in found] == [(f"source-{number}", 1) for number in range(members + 1)]
+    ledger.stop()
+    cut.listening.close()
 
 
 def test_w5_concurrent_writes_share_commits(ledger):

@@ -14,6 +14,7 @@ import pytest
 
 from bridge.errors import NotPossible, Reason
 from bridge.ledger import Tx, admitting, claiming, queries, sending, sessions, working
+from bridge.ledger.claiming import Allowance
 from bridge.ledger.people import Act
 from bridge.models import (
     CallState,
@@ -22,6 +23,7 @@ from bridge.models import (
     DeviceKey,
     EngineChoice,
     PauseScope,
+    PortalName,
     RunState,
     SessionId,
 )
@@ -157,6 +159,35 @@ def test_s1_a_claim_whose_commit_is_in_doubt_closes_what_it_intended(direct, uid
     direct.acting.act(claimed, begun)
     assert direct.state(run) is RunState.ANSWERED
     assert [uid for uid in sent(nexthink) if uid.startswith(run)] == [f"{run}-1-2"]
+
+
+def test_s1_a_claim_whose_commit_is_still_under_way_is_waited_for_and_closed(direct, uids):
+    """Two connections of one process, as when the connection broke during the COMMIT (PostgreSQL)."""
+    if direct.ledger.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer, so one cannot overtake the other")
+    run = direct.ask(by=DeviceKey.UID, devices=(uids["WS-ABC-23456"],))
+    begin = direct.acting.beginning()
+    given_back: list[int] = []
+
+    def give_back() -> None:
+        given_back.append(direct.ledger.write(claiming.give_back_unseen, session=SessionId("s1"), seen=()))
+
+    with direct.ledger.engine.connect() as connection:
+        tx = Tx(connection, direct.clock())
+        allowances = [Allowance(portal=PortalName("main"), runs=5)]
+        (claimed,) = claiming.claim(
+            tx, session=SessionId("s1"), allowances=allowances, configured=[PortalName("main")]
+        )
+        assert begin(tx, claimed) is not None
+        giving = threading.Thread(target=give_back)
+        giving.start()
+        giving.join(0.5)
+        assert giving.is_alive()
+        connection.commit()
+    giving.join(10)
+    assert given_back == [1]
+    assert direct.state(run) is RunState.QUEUED
+    assert direct.calls(run) == [(1, 1, CallState.NOT_SENT), (1, 2, CallState.PLANNED)]
 
 
 def test_a_run_in_hand_is_not_taken_for_one_whose_commit_is_in_doubt(direct, uids):
