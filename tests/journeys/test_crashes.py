@@ -11,12 +11,14 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.ledger import queries
 from bridge.models import CallState, CommentState, RunState
+from bridge.worker import POLL_SECONDS
 
 pytestmark = pytest.mark.journey
 
@@ -153,14 +155,22 @@ def known_engines(bridge: Any, key_numbers: Iterator[int]) -> None:
     bridge.nexthink.reset()
 
 
+@pytest.fixture
+def paused(bridge: Any) -> Iterator[Path]:
+    """The file that keeps the worker from claiming; a stopped one might have the ledger's lock in its hand."""
+    file = bridge.folder / "pause"
+    file.touch()
+    yield file
+    file.unlink(missing_ok=True)
+
+
 def test_killed_while_claim_and_intent_are_being_committed_nothing_was_sent_and_the_next_sends_once(
-    bridge, known_engines, key, uid
+    bridge, known_engines, paused, key, uid
 ):
-    bridge.send("worker", signal.SIGSTOP)
     bridge.ticket(key=key, labels=("direct",), devices=(uid,))
     with bridge.locked():
-        bridge.send("worker", signal.SIGCONT)
-        threading.Event().wait(0.5)
+        paused.unlink()
+        threading.Event().wait(POLL_SECONDS + 0.5)
         bridge.kill("worker")
         assert sent(bridge) == []
     assert bridge.story(key).run.state is RunState.QUEUED
