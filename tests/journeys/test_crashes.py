@@ -157,7 +157,7 @@ def known_engines(bridge: Any, key_numbers: Iterator[int]) -> None:
 
 @pytest.fixture
 def paused(bridge: Any) -> Iterator[Path]:
-    """The file that keeps the worker from claiming; a stopped one might have the ledger's lock in its hand."""
+    """What keeps the worker from claiming; one stopped by a signal might hold the ledger's lock."""
     file = bridge.folder / "pause"
     file.touch()
     yield file
