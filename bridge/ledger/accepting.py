@@ -131,10 +131,12 @@ def accept_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Accepted]:
 
 def judge(tx: Tx, *, delivery_id: DeliveryId, verdict: Verdict) -> tuple[RunId, ...]:
     """Close a pending delivery with its verdict and runs; raise LostOwnership where another did (A4)."""
+    # A verdict that knows no ticket leaves the one that was read for it.
+    ticket = _ticket_columns(verdict.ticket) if verdict.ticket else {}
     changed = tx.connection.execute(
         update(deliveries)
         .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.PENDING)
-        .values(_verdict_columns(verdict, tx.now))
+        .values({**_verdict_columns(verdict, tx.now), **ticket})
         .returning(deliveries.c.source)
     ).scalar()
     if changed is None:

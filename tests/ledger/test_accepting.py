@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from bridge.errors import LedgerUnavailable, LostOwnership, Reason
 from bridge.ledger import Ledger, accepting, in_force, listing, pending, queries
@@ -166,6 +167,9 @@ def test_a4_a_pending_delivery_is_judged_once(ledger, make_delivery, make_run):
         reason=None, detail=None, ticket=run.ticket, findings=[], mapping_set=None, runs=(run,)
     )
     assert ledger.write(accepting.judge, delivery_id=waiting.id, verdict=verdict) == ("r1",)
+    # It is found by its ticket, which nobody knew while it waited.
+    keys = "SELECT ticket_key FROM deliveries"
+    assert ledger.read(lambda tx: tx.connection.execute(text(keys)).scalar_one()) == verdict.ticket.key
     with pytest.raises(LostOwnership):
         ledger.write(accepting.judge, delivery_id=waiting.id, verdict=verdict)
     assert ledger.read(pending.due_sources, sources=(source,)) == ()
