@@ -30,8 +30,8 @@ from bridge.models import (
     RunState,
 )
 from bridge.nexthink import act
-from bridge.policy import Verdict, needs_approval
-from bridge.rereading import NotWanted, Rereading, StillWanted
+from bridge.policy import Verdict
+from bridge.rereading import NotWanted, Rereading, StillWanted, has_to_be_read
 from bridge.resolving import Resolving
 from bridge.setting_aside import SettingAside
 
@@ -100,7 +100,7 @@ class Dispatching:
         None where it goes the long way: its ticket has to be read again, it has calls already, or the policy
         does not let it go, of which nothing is written then. `began` is from before the transaction.
         """
-        if needs_approval(plan, _devices_of(parts)):
+        if has_to_be_read(plan, parts):
             return None
         admission = admitting.admit_claimed(
             tx,
@@ -270,7 +270,3 @@ class Dispatching:
 def _lasting(plan: Plan) -> timedelta:
     """Return the longest that an attempt takes, from before its intent to after its answer."""
     return timedelta(seconds=FIRST_BYTE_SECONDS + plan.timeout_seconds + DEADLINE_MARGIN + SLACK_SECONDS)
-
-
-def _devices_of(parts: tuple[Part, ...]) -> int:
-    return len({device.uid for part in parts for device in part.devices})

@@ -64,7 +64,7 @@ class Rereading:
 
     def look(self, run: Run, plan: Plan, parts: tuple[Part, ...]) -> StillWanted | NotWanted | NotRead:
         """Say whether a run is still what its ticket asks for; NotRead where nobody could say now."""
-        if not needs_approval(plan, len({device.uid for part in parts for device in part.devices})):
+        if not has_to_be_read(plan, parts):
             return StillWanted(at=None)
         at, delivery = self._ledger.read(_now_and_delivery, run=run)
         fetched = self._fetching.ticket(run.ticket, plan.occurred_at - _SAME_MOMENT)
@@ -107,6 +107,11 @@ class Rereading:
             occurred_at=plan.occurred_at,
             payload=fetched.payload,
         )
+
+
+def has_to_be_read(plan: Plan, parts: tuple[Part, ...]) -> bool:
+    """Say whether a plan goes only while its ticket still asks for it: one that needs approval."""
+    return needs_approval(plan, len({device.uid for part in parts for device in part.devices}))
 
 
 def _now_and_delivery(tx: Tx, *, run: Run) -> tuple[datetime, Delivery]:
