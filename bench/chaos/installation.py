@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from bench.chaos.databases import tables_locked
 from bench.chaos.house import FLAVOURS, ROOT, environment, furnish
@@ -229,6 +230,36 @@ class Installation:
             time.sleep(0.03)
 
     # ── what can be done to it ──
+
+    def suspend(self, name: str) -> None:
+        """Stop a process with SIGSTOP where it is in no transaction, so that others can go on writing."""
+        for _ in range(200):
+            self.send(name, signal.SIGSTOP)
+            if self._writable():
+                return
+            self.send(name, signal.SIGCONT)
+            time.sleep(0.01)
+        raise AssertionError(f"{name} was never outside a transaction\n" + self.logs()[-4_000:])
+
+    def _writable(self) -> bool:
+        """Return whether nobody holds a transaction open; one that others are about to end may count."""
+        if self.database_url.startswith("postgresql"):
+            with self.engine.connect() as connection:
+                return not connection.execute(
+                    text(
+                        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                        " AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+                    )
+                ).scalar_one()
+        file = make_url(self.database_url).database
+        assert file is not None
+        with contextlib.closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)) as probe:
+            try:
+                probe.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            probe.execute("ROLLBACK")
+            return True
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -313,10 +313,10 @@ def test_killed_with_the_answer_in_hand_that_could_not_be_recorded_the_outcome_i
 def test_s8_stopped_for_so_long_that_it_is_taken_for_dead_a_worker_still_records_its_answer(
     bridge, key, device
 ):
-    bridge.nexthink.fault("delay", path=RUN, seconds=1)
+    bridge.nexthink.fault("delay", path=RUN, seconds=2)
     bridge.ticket(key=key, devices=(device,))
     bridge.soon(lambda: sent(bridge))
-    bridge.send("worker", signal.SIGSTOP)
+    bridge.suspend("worker")
     bridge.start_worker("second")
     assert bridge.told(key, "unknown") == ("unknown",)
     bridge.send("worker", signal.SIGCONT)
