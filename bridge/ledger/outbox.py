@@ -37,7 +37,7 @@ def _claiming(*, skip_locked: bool) -> Update:
     was taken, so an index by due time leads to either kind, however many wait for later.
     """
     now = bindparam("now", type_=comments.c.due_at.type)
-    left_behind = and_(comments.c.state == CommentState.POSTING, comments.c.posting_until < now)
+    left_behind = and_(is_in(comments.c.state, CommentState.POSTING), comments.c.posting_until < now)
     older = comments.alias("older")
     first_of_ticket = ~(
         select(older.c.id)
@@ -57,7 +57,7 @@ def _claiming(*, skip_locked: bool) -> Update:
             is_in(comments.c.state, *UNPOSTED),
             comments.c.source == bindparam("the_source"),
             comments.c.due_at <= now,
-            or_(comments.c.state == CommentState.OWED, left_behind),
+            or_(is_in(comments.c.state, CommentState.OWED), left_behind),
             first_of_ticket,
         )
         .order_by(comments.c.due_at, comments.c.id)

@@ -178,7 +178,7 @@ def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
     alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
     rows = tx.connection.execute(
         select(runs).where(
-            is_in(runs.c.state, *UNENDED), runs.c.state == RunState.SENDING, runs.c.owner.not_in(alive)
+            is_in(runs.c.state, *UNENDED), is_in(runs.c.state, RunState.SENDING), runs.c.owner.not_in(alive)
         )
     ).mappings()
     return tuple(Bereaved(run=run, calls=calls_of(tx, run=run.id)) for run in map(run_of, rows))

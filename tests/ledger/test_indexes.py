@@ -1,5 +1,6 @@
 """What is asked every second reads what is unfinished, however much has ended."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,22 @@ def test_no_scan_of_what_has_ended(asked: Any, given: dict[str, Any], tmp_path: 
     assert plans
     whole = {f"SCAN {table}" for table in ("deliveries", "runs", "calls", "comments", "older", "history")}
     assert [(statement, step) for statement, step in plans if step in whole] == []
+
+
+@pytest.mark.parametrize(("asked", "given"), ASKED_OFTEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_is_asked_often_is_planned_once(asked: Any, given: dict[str, Any], tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/bridge.sqlite3")
+    migrate(engine)
+    with engine.connect().execution_options(writing=True) as connection:
+        sessions.open_session(Tx(connection, datetime.now(UTC)), host="h", pid=1, **OURS)
+        for _ in range(3):
+            asked(Tx(connection, datetime.now(UTC)), **given)
+        cursor: Any = connection.connection.cursor()
+        try:
+            cursor.execute("SELECT sql, run, reprep FROM sqlite_stmt WHERE sql NOT LIKE 'PRAGMA %'")
+        except sqlite3.OperationalError:
+            pytest.skip("this build of SQLite does not tell how often it planned a statement (sqlite_stmt)")
+        often = [(sql, planned) for sql, run, planned in cursor.fetchall() if run == 3]
+    engine.dispose()
+    assert often
+    assert [sql for sql, planned in often if planned] == []

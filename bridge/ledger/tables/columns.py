@@ -61,7 +61,8 @@ METADATA = MetaData(
 def is_in(state: ColumnElement[str], *states: str) -> ColumnElement[bool]:
     """Compare a state with words that stand in the statement: parameters keep SQLite off a partial index.
 
-    SQLite takes the index only where its own words, in their order, are a condition of their own.
+    SQLite takes the index only where its own words, in their order, are a condition of their own. Of a
+    parameter it asks anew at every execution which words it has, and plans the whole statement again.
     """
     literals: list[ColumnElement[str]] = [literal_column(f"'{word}'") for word in states]
     return state == literals[0] if len(literals) == 1 else state.in_(literals)
