@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from bridge.comments.waiting import limit_in_words, span_in_words
 from bridge.comments.waiting_words import LAYER_WORDS
 from bridge.mapping.bounds import tightest
+from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
-from bridge.models import ApprovalRule, DeviceKey, Limit, Plan, WriteBack
+from bridge.models import ApprovalRule, DeviceKey, Limit, Mode, Pause, PauseScope, Plan, WriteBack
 from bridge.policy import needs_approval
 
 
@@ -47,6 +48,39 @@ def _bounds(rule: MappingRule, *, here: str, whose: str | None) -> Iterator[tupl
         yield "again", f"up to {rule.send_again.times} times, {wait} after an answer"
     for change in rule.after:
         yield "after", f"{change.outcome}: {', '.join(_changes(change))}"
+
+
+def outlasting(pause: Pause, mapping_set: MappingSet | None) -> str | None:
+    """Say which mappings have runs that expire while a pause holds them; None where it ends before."""
+    lasting = None if pause.expires_at is None else pause.expires_at - pause.at
+    rules = () if mapping_set is None else mapping_set.mappings
+    held = [rule for rule in rules if rule.mode is Mode.LIVE and concerns(pause, rule) is not False]
+    short = sorted((rule.max_age, rule.id) for rule in held if lasting is None or rule.max_age <= lasting)
+    if not short:
+        return None
+    age, name = short[0]
+    later = f", of {counted} later" if (counted := _more(len(short) - 1)) else ""
+    return f"What waits meanwhile expires when it is too old: of {name} after {span_in_words(age)}{later}."
+
+
+def _more(count: int) -> str:
+    return "" if count == 0 else "1 other mapping" if count == 1 else f"{count} other mappings"
+
+
+def concerns(pause: Pause, rule: MappingRule) -> bool | None:
+    """Say whether a pause holds what a mapping starts; None where that depends on the ticket."""
+    match pause.scope:
+        case PauseScope.EVERYTHING:
+            return True
+        case PauseScope.SOURCE:
+            return pause.value == rule.source
+        case PauseScope.MAPPING:
+            return pause.value == rule.id
+        case PauseScope.ACTION:
+            return pause.value == rule.action.name
+        case PauseScope.PORTAL if rule.portal.fixed is not None:
+            return pause.value == rule.portal.fixed
+    return None
 
 
 def limits(all_of_them: tuple[Limit, ...]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from bridge import scopes
+from bridge import describing, scopes
 from bridge.cli.opening import bridge_to_act, ledger_to_read
 from bridge.cli.options import DurationParam, act_of, json_option, reason_option, scope_arguments
 from bridge.cli.showing import as_json, line, moment, note, table
@@ -37,13 +37,15 @@ def pause(scope: str, value: str, lasting: timedelta | None, reason: str, author
     act = act_of(author, reason)
     with bridge_to_act() as bridge:
         made = bridge.operations.pause(PauseScope(scope), value, lasting=lasting, act=act)
-        looked_up = made.scope not in _IN_FILES or bridge.watching.look_up() is not None
-    if not looked_up:
+        mapping_set = bridge.watching.look_up()
+    if mapping_set is None and made.scope in _IN_FILES:
         note(
             f"no mapping set is in force that this version can read, so nobody knows whether '{value}' exists"
         )
     until = f"until {moment(made.expires_at)}" if made.expires_at else "until it is resumed"
     line(f"{pausing.named(made)} is paused {until}. What is under way already is not called back.")
+    if expiring := describing.outlasting(made, mapping_set):
+        line(expiring)
 
 
 @click.command()

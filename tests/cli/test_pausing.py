@@ -46,6 +46,30 @@ def test_everything_is_paused_for_a_time(ready):
 
 
 @pytest.mark.parametrize(
+    ("scope", "value", "lasting", "told"),
+    [
+        ("mapping", "office-repair-when-approved", "30m", "of office-repair-when-approved after 30 min."),
+        ("mapping", "office-repair-when-approved", "29m", None),
+        # A mapping that only records has nothing that could wait.
+        ("mapping", "teams-cache-of-the-caller", "7d", None),
+        ("action", "repair-office", "2h", "of office-repair-when-approved after 30 min."),
+        ("source", "servicenow", "3h", None),
+        ("source", "servicenow", "4h", "of software-for-request-item after 4 h."),
+        ("portal", "main", "4h", "of office-repair-when-approved after 30 min, of 1 other mapping later."),
+        ("devices", "WS-.*", "7d", "of office-repair-when-approved after 30 min, of 3 other mappings later."),
+        ("everything", "", None, "of office-repair-when-approved after 30 min, of 3 other mappings later."),
+    ],
+)
+def test_a_pause_says_what_becomes_too_old_while_it_lasts(ready, scope, value, lasting, told):
+    ending = ("--for", lasting) if lasting else ()
+    shown = ready.run("pause", scope, *([value] if value else []), *ending, *WHY).stdout
+    if told is None:
+        assert "too old" not in shown
+    else:
+        assert f"What waits meanwhile expires when it is too old: {told}" in shown
+
+
+@pytest.mark.parametrize(
     ("scope", "value", "nearest"),
     [
         ("mapping", "office-repair-when-aproved", "office-repair-when-approved"),

@@ -18,7 +18,7 @@ from bridge.ledger.mapping_use import MappingUse
 from bridge.mapping import excerpts, in_words
 from bridge.mapping.language import MappingSet
 from bridge.mapping.rules import MappingRule
-from bridge.models import MappingId, Mode, Pause, PauseScope
+from bridge.models import MappingId, Mode, Pause
 from bridge.watching import REFUSED_FACT
 from bridge.web.console.access import Role, needs
 from bridge.web.console.showing import shown
@@ -110,7 +110,7 @@ def install(door: Blueprint, services: Services) -> None:
             fence=tuple(in_words.fence(rule.action)),
             look=look,
             sent=_sent(services, [rule]),
-            pauses=[pause for pause in look.pauses if _about(pause, rule)],
+            pauses=[pause for pause in look.pauses if describing.concerns(pause, rule)],
             pairs=[(other, how) for other, how in pairs if other in names],
             lines=excerpts.entry(dict(texts.mappings).get(rule.place.file, ""), rule.place.line),
         )
@@ -176,15 +176,6 @@ def _action(found: MappingSet, name: str) -> dict[str, object]:
         "users": users[:LINES],
         "users_left_out": max(0, len(users) - LINES),
     }
-
-
-def _about(pause: Pause, rule: MappingRule) -> bool:
-    about = {
-        (PauseScope.MAPPING, rule.id),
-        (PauseScope.ACTION, rule.action.name),
-        (PauseScope.SOURCE, rule.source),
-    }
-    return pause.scope is PauseScope.EVERYTHING or (pause.scope, pause.value) in about
 
 
 def _other(pair: tuple[MappingId, MappingId], name: MappingId) -> MappingId:

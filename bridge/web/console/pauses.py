@@ -12,7 +12,7 @@ from typing import Final
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from bridge import scopes
+from bridge import describing, scopes
 from bridge.errors import NotPossible
 from bridge.ledger import Tx, choosing, pausing
 from bridge.ledger.choosing import Chosen
@@ -105,7 +105,9 @@ class _Pages:
             )
         except NotPossible as error:
             return self.overview(filled, why_not=str(error))
-        return _done(f"{pausing.named(made)} is paused. What is under way already is not called back.")
+        paused = f"{pausing.named(made)} is paused. What is under way already is not called back."
+        expiring = describing.outlasting(made, self._services.mapping_set())
+        return _done(f"{paused} {expiring}" if expiring else paused)
 
     def resume(self, given: Mapping[str, str]) -> ResponseReturnValue:
         """Lift the pause that a form names."""

@@ -501,6 +501,7 @@ def test_what_is_chosen_is_paused_and_resumed_under_the_visitors_name(
     assert site.audited(f"{scope}:{value}", "paused", "ada") == 1
     page = ada.get("/pauses")
     assert "is paused. What is under way already is not called back." in page.text
+    assert "What waits meanwhile expires when it is too old: of " in page.text
     # A double click: nothing is prolonged by the moment that lies between.
     again = ada.post("/pauses", form)
     assert again.status_code == 409
