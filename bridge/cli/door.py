@@ -7,8 +7,10 @@ import io
 import os
 import sys
 import traceback
+from collections import UserDict
 from collections.abc import Iterable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -18,6 +20,14 @@ from bridge.cli.showing import clean
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 
 EXPECTED, UNEXPECTED, INTERRUPTED = 1, 3, 130
+
+
+class Found(UserDict[str, Any]):
+    """Commands by name, made of their places (`module:name`): each is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a command; raise KeyError where there is none of this name."""
+        return resolve_name(super().__getitem__(name))
 
 
 class Door(click.Group):

@@ -26,6 +26,11 @@ def sections():
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
+@pytest.mark.parametrize("name", main.commands)
+def test_a_command_is_found_by_its_own_name(name):
+    assert main.commands[name].name == name
+
+
 def test_every_command_has_its_section_in_the_order_of_the_help():
     assert list(sections()) == list(COMMANDS)
 

@@ -360,7 +360,7 @@ def test_what_only_a_console_needs_is_not_loaded_without_one(
 ) -> None:
     given = environment(f"sqlite:///{tmp_path}/bridge.sqlite3")
     web = f"import sys; from bridge.serving import create_app; create_app({given!r})"
-    code = web if what == "web" else "import sys; import bridge.cli"
+    code = web if what == "web" else "import sys; import bridge.cli.processes"
     heavy = "flask_wtf", "wtforms", "argon2", "limits", "authlib", "bridge.web.console", "bridge.workshop"
     code += f"; print([name for name in {heavy!r} if name in sys.modules])"
     ended = subprocess.run(
