@@ -13,7 +13,8 @@ import click
 
 from bridge.cli.opening import bridge_to_act, ledger_to_read
 from bridge.cli.options import DurationParam, act_of, json_option, reason_option
-from bridge.cli.showing import as_json, line, moment, note, table
+from bridge.cli.showing import as_json, line, moment, note
+from bridge.cli.tables import table
 from bridge.errors import NotPossible
 from bridge.ledger import tokens
 from bridge.models import Identity, RunId, RunState, SourceName

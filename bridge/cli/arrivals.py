@@ -13,7 +13,8 @@ from bridge.cli import redacting, traces
 from bridge.cli.opening import ledger_to_read, read_settings
 from bridge.cli.options import json_option, limit_option
 from bridge.cli.redacting import Redacted
-from bridge.cli.showing import as_json, line, moment, note, table
+from bridge.cli.showing import as_json, line, moment, note
+from bridge.cli.tables import table
 from bridge.errors import NotPossible
 from bridge.ledger import listing, queries
 from bridge.ledger.listing import WantedDeliveries, WantedRuns

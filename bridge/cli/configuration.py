@@ -7,7 +7,8 @@ import click
 
 from bridge.cli.opening import read_settings
 from bridge.cli.options import json_option
-from bridge.cli.showing import as_json, table
+from bridge.cli.showing import as_json
+from bridge.cli.tables import table
 from bridge.settings import in_force
 
 

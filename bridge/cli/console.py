@@ -10,7 +10,8 @@ import click
 from bridge.bootstrap.people import check_people
 from bridge.cli.opening import bridge_to_act, read_settings
 from bridge.cli.options import act_of, json_option, reason_option
-from bridge.cli.showing import as_json, line, table
+from bridge.cli.showing import as_json, line
+from bridge.cli.tables import table
 from bridge.errors import NotPossible
 from bridge.ledger import sign_ins
 from bridge.passwords import Passwords

@@ -10,7 +10,8 @@ import click
 from bridge import describing, scopes
 from bridge.cli.opening import bridge_to_act, ledger_to_read
 from bridge.cli.options import DurationParam, act_of, json_option, reason_option, scope_arguments
-from bridge.cli.showing import as_json, line, moment, note, table
+from bridge.cli.showing import as_json, line, moment, note
+from bridge.cli.tables import table
 from bridge.ledger import pausing
 from bridge.models import PauseScope
 

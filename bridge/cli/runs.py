@@ -8,7 +8,8 @@ import click
 from bridge import ways_out
 from bridge.cli.opening import ledger_to_read
 from bridge.cli.options import json_option, limit_option
-from bridge.cli.showing import as_json, instant, line, moment, note, table
+from bridge.cli.showing import as_json, instant, line, moment, note
+from bridge.cli.tables import table
 from bridge.ledger import listing, queries
 from bridge.ledger.listing import WantedRuns
 from bridge.models import Plan, Run, RunId, RunState
