@@ -48,11 +48,11 @@ test: $(VENV)/.dev packages ## Run every check: format, lint, types, import cont
 	@echo '── site'; $(MAKE) --no-print-directory site
 	@echo '── shipped mappings'; set -a; source .ci/check.env; $(BOUND) $(PYTHON) -m bridge check
 
-bench: $(VENV)/.dev ## Measure speed against a version that keeps nothing, idling, and growth.
+bench: $(VENV)/.dev $(VENV)/.deployed ## Measure speed against a version that keeps nothing, idling, and growth.
 	@$(PYTHON) -m bench.end_to_end --tls --late-ms 50 --node-red
 	@$(PYTHON) -m bench.accepting
 	@$(PYTHON) -m bench.in_flight
-	@$(PYTHON) -m bench.idle
+	@$(PYTHON) -m bench.idle --python $(VENV)/deployed/bin/python
 	@$(PYTHON) -m bench.growth
 	@$(PYTHON) -m bench.loading
 	@$(PYTHON) -m bench.console
@@ -123,6 +123,12 @@ $(VENV)/.dev: requirements-dev.txt requirements-build.txt pyproject.toml | $(PYT
 	@$(INSTALL) --require-hashes -r requirements-dev.txt -r requirements-build.txt | grep --line-buffered -oE "^Collecting [^ ]+"; \
 	test $${PIPESTATUS[0]} -eq 0
 	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the checks install besides would be loaded too, where the bridge's own libraries look for it.
+$(VENV)/.deployed: requirements.txt | $(PYTHON)
+	@test -x $(VENV)/deployed/bin/python || $(PYTHON) -m venv $(VENV)/deployed
+	@$(VENV)/deployed/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev

@@ -81,10 +81,11 @@ def running(
     upstream: Upstream,
     server: Postgresql | None,
     settings: Mapping[str, str] = MappingProxyType({}),
+    python: str = sys.executable,
 ) -> Iterator[Contender]:
     """Start a contender with nothing in its memory, and stop it in good order.
 
-    `settings` stand in for those of a bridge, by their names without BRIDGE_.
+    `settings` stand in for those of a bridge, by their names without BRIDGE_; `python` runs its processes.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
         port = free_port()
@@ -96,7 +97,7 @@ def running(
             sqlite = name is Name.SQLITE
             ledger = f"sqlite:///{folder}/ledger.sqlite3" if sqlite else stack.enter_context(database(server))
             environment = bridge_environment(port, ledger, upstream, settings)
-            processes, took = _start_bridge(stack, Path(folder), port, environment)
+            processes, took = _start_bridge(stack, Path(folder), port, environment, python)
         try:
             started = tuple(process.pid for process in processes)
             yield Contender(port=port, processes=started, ready_seconds=took)
@@ -172,12 +173,12 @@ def _serve_flask(
 
 
 def _start_bridge(
-    stack: contextlib.ExitStack, folder: Path, port: int, environment: dict[str, str]
+    stack: contextlib.ExitStack, folder: Path, port: int, environment: dict[str, str], python: str
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
     _migrate(folder, environment)
     began = time.monotonic()
-    web = _serve_bridge(stack, folder, environment)
-    work = [sys.executable, "-m", "bridge", "worker"]
+    web = _serve_bridge(stack, folder, environment, python)
+    work = [python, "-m", "bridge", "worker"]
     worker = stack.enter_context(_process(folder, "worker", work, environment))
     _wait(folder, web, lambda: _get(port, "/readyz") is not None and _works(port))
     return [web, worker], time.monotonic() - began
@@ -195,10 +196,10 @@ def _migrate(folder: Path, environment: dict[str, str]) -> None:
 
 
 def _serve_bridge(
-    stack: contextlib.ExitStack, folder: Path, environment: dict[str, str]
+    stack: contextlib.ExitStack, folder: Path, environment: dict[str, str], python: str = sys.executable
 ) -> subprocess.Popen[bytes]:
     configuration = ROOT / "gunicorn.conf.py"
-    serve = [sys.executable, "-m", "gunicorn", "--config", str(configuration), "app:app"]
+    serve = [python, "-m", "gunicorn", "--config", str(configuration), "app:app"]
     return stack.enter_context(_process(folder, "web", serve, environment))
 
 

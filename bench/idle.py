@@ -3,6 +3,8 @@
 It must not judge. Memory is the proportional set size (PSS): what processes share is counted once.
 """
 
+import argparse
+import sys
 import time
 
 from bench import contenders, processor
@@ -16,10 +18,17 @@ LISTENING_SECONDS = 30.0
 
 def main() -> None:
     """Measure the bridge on either database, and print what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.idle", description=__doc__)
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        help="of an environment that has what the bridge needs and nothing else: what is installed is loaded",
+    )
+    given = parser.parse_args()
     print(f"{'':<22} {'ready after':>11} {'of a core':>10} {'memory':>8}")
     with upstream() as constants, contenders.postgresql() as server:
         for name in (Name.SQLITE, Name.POSTGRESQL):
-            with contenders.running(name, constants, server) as bridge:
+            with contenders.running(name, constants, server, python=given.python) as bridge:
                 time.sleep(SETTLING_SECONDS)
                 before = _used(bridge)
                 time.sleep(LISTENING_SECONDS)
