@@ -77,6 +77,15 @@ def address(
         yield found
 
 
+def _is_icon(url: str) -> bool:
+    """Say whether a request is for the icon: the browser makes it beside the page, and never again.
+
+    It may take a connection that it had opened ahead, and that the server has closed meanwhile. An icon that
+    is not there is complained of by its status.
+    """
+    return url.endswith("/static/icon.svg")
+
+
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page in a new context; whatever the browser complains of fails the test at its end.
