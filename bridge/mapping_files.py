@@ -95,6 +95,11 @@ class Watcher:
             raise found
         return found
 
+    @property
+    def is_settling(self) -> bool:
+        """Say whether the files have changed and a second scan is due to tell that they have settled."""
+        return self._seen != self._told
+
     def _scan(self) -> tuple[MappingFiles | ConfigurationError, str | tuple[str, ...]]:
         try:
             files = read(self._directory, self._catalogue)

@@ -17,7 +17,7 @@ from bridge.connections import Connections
 from bridge.errors import BridgeError, ConfigurationError, LedgerUnavailable
 from bridge.ledger import Ledger, Tx, in_force
 from bridge.mapping.language import MappingSet
-from bridge.mapping_files import MappingFiles, Watcher
+from bridge.mapping_files import SETTLE_SECONDS, MappingFiles, Watcher
 from bridge.models import Person, SourceName
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class Watching:
         return self._accounts
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
+        while not self._stopping.wait(SETTLE_SECONDS if self._watcher.is_settling else LOOK_SECONDS):
             self._look()
 
     def _look(self) -> None:

@@ -80,7 +80,7 @@ class Worker:
         self._numbers = itertools.count()
         self._claim_in_doubt = False
         self._posting: Counter[SourceName] = Counter()
-        self._more_waits = False
+        self._more_waits = self._found_nothing = False
         self._waker = Waker(ledger.engine, stopping.is_set)
         self._senders = ThreadPoolExecutor(max_workers=max_in_flight, thread_name_prefix="sender")
         self._posters = ThreadPoolExecutor(max_workers=comment_senders, thread_name_prefix="poster")
@@ -175,6 +175,11 @@ class Worker:
         for portal in connections.portals:
             if not self._portal_care.takes_work(portal):
                 self._probers.submit(self._portal_care.probe_if_due, portal)
+        # Other processes commit all the time without a reason for us: whoever found nothing looks first.
+        found_nothing, self._found_nothing = self._found_nothing, False
+        if found_nothing and not self._ledger.read(claiming.is_there_work):
+            self._found_nothing = True
+            return False
         paused = self._paused_here()
         allowances = () if paused else self._allowances(connections)
         posters, rooms = self._rooms(connections)
@@ -204,6 +209,7 @@ class Worker:
                 self._posting[comment.ticket.source] += 1
             self._posters.submit(self._post, comment, session)
         self._claim_in_doubt = False
+        self._found_nothing = not runs and not comments
         taken = Counter(run.plan.portal for run, _begun in runs if run.plan)
         filled = any(each.portal is not None and taken[each.portal] >= each.runs for each in allowances)
         if len(runs) >= CLAIMED_AT_ONCE:

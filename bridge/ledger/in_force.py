@@ -3,20 +3,31 @@
 It must not judge a mapping set; it keeps what was accepted.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, select
 
 from bridge.ledger import Tx
 from bridge.ledger.codec import PERSON, to_text
+from bridge.ledger.prepared import on_each
 from bridge.ledger.tables import accounts, facts, mapping_sets
 from bridge.models import Person, SourceName
 
 MAPPING_SET_FACT = "mapping_set"
 
+
+def _putting(insert: Any) -> Any:
+    """Build the statement that writes a fact, or overwrites it."""
+    statement = insert(facts)
+    return statement.on_conflict_do_update(
+        index_elements=["name"], set_={"value": statement.excluded.value, "at": statement.excluded.at}
+    )
+
+
 # Built once: every process looks every second.
 _ACCOUNTS: Final = select(accounts.c.source, accounts.c.person)
 _FACT: Final = select(facts.c.value).where(facts.c.name == bindparam("of_name"))
+_PUT_FACT: Final = on_each(_putting)
 
 
 def accept_mapping_set(tx: Tx, *, set_hash: str, texts: str, by: str) -> None:
@@ -59,12 +70,7 @@ def own_accounts(tx: Tx) -> dict[SourceName, Person]:
 
 def put_fact(tx: Tx, *, name: str, value: str) -> None:
     """Write something that the ledger knows of itself."""
-    values = {"value": value, "at": tx.now}
-    tx.connection.execute(
-        tx.insert(facts)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )
+    tx.run(_PUT_FACT, {"name": name, "value": value, "at": tx.now})
 
 
 def drop_fact(tx: Tx, *, name: str) -> None:

@@ -3,10 +3,12 @@
 It must not compare the clocks of two hosts: an observer times a beat that stands still by its own clock.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from bridge.errors import Reason
 from bridge.ledger import Tx
@@ -14,6 +16,7 @@ from bridge.ledger.codec import run_of
 from bridge.ledger.connecting import place_of
 from bridge.ledger.in_force import put_fact
 from bridge.ledger.outbox import owe, suspect_all_owed
+from bridge.ledger.prepared import locking
 from bridge.ledger.tables import UNENDED, calls, facts, is_in, runs, sessions
 from bridge.ledger.working import calls_of
 from bridge.models import Call, CallState, OwedComment, Run, RunState, SessionId
@@ -30,6 +33,30 @@ PLACE_FACT = "place"
 # The place of a ledger that was copied, and of the copy, until a session opens there.
 NOWHERE = "nowhere"
 BEAT_FACT = "beat"
+
+# Built once: every worker beats and looks around every few seconds.
+_BEAT: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("of_session"), sessions.c.ended_at.is_(None))
+    .values(beat=sessions.c.beat + 1, beat_at=bindparam("now"))
+    .returning(sessions.c.beat)
+)
+_BEATS: Final = select(sessions.c.id, sessions.c.host, sessions.c.beat, sessions.c.beat_at).where(
+    sessions.c.ended_at.is_(None)
+)
+_ALIVE: Final = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
+_LEFT: Final = locking(
+    select(runs)
+    .where(
+        is_in(runs.c.state, *UNENDED),
+        is_in(runs.c.state, RunState.CLAIMED, RunState.SENDING),
+        runs.c.owner.not_in(_ALIVE),
+    )
+    .order_by(runs.c.id)
+)
+_BEREAVED: Final = select(runs).where(
+    is_in(runs.c.state, *UNENDED), is_in(runs.c.state, RunState.SENDING), runs.c.owner.not_in(_ALIVE)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +106,7 @@ def hold_everything(tx: Tx) -> int:
 
     A run whose call is open stays as it is: it ends answered or unknown.
     """
-    held = _intact(
-        tx,
+    unfinished = select(runs).where(
         is_in(runs.c.state, *UNENDED),
         # What is held already must not be freed by time or by its ticket either; a person frees these two.
         or_(
@@ -88,6 +114,8 @@ def hold_everything(tx: Tx) -> int:
             (runs.c.state == RunState.HELD) & runs.c.reason.not_in((Reason.LOOP, Reason.RESTORED)),
         ),
     )
+    locked = tx.locking(unfinished.order_by(runs.c.id))
+    held = _intact(tx, map(run_of, tx.connection.execute(locked).mappings()))
     for run in held:
         tx.connection.execute(
             update(runs)
@@ -102,21 +130,16 @@ def hold_everything(tx: Tx) -> int:
 
 def beat(tx: Tx, *, session: SessionId) -> bool:
     """Move a session's beat on; return False where the session was declared dead meanwhile."""
-    moved = tx.connection.execute(
-        update(sessions)
-        .where(sessions.c.id == session, sessions.c.ended_at.is_(None))
-        .values(beat=sessions.c.beat + 1, beat_at=tx.now)
-        .returning(sessions.c.beat)
-    ).scalar()
+    moved = tx.value(_BEAT, {"of_session": session, "now": tx.now})
     put_fact(tx, name=BEAT_FACT, value=session)
     return moved is not None
 
 
 def beats(tx: Tx) -> tuple[Beat, ...]:
     """Return the beats of all open sessions."""
-    rows = tx.connection.execute(select(sessions).where(sessions.c.ended_at.is_(None)))
     return tuple(
-        Beat(session=SessionId(row.id), host=row.host, count=row.beat, at=row.beat_at) for row in rows
+        Beat(session=SessionId(row["id"]), host=row["host"], count=row["beat"], at=row["beat_at"])
+        for row in tx.run(_BEATS, {})
     )
 
 
@@ -139,7 +162,8 @@ def bury(tx: Tx, *, session: SessionId, seen: int) -> bool:
     ).scalar()
     if dead is None:
         return False
-    intact = _intact(tx, runs.c.owner == session)
+    owned = tx.locking(select(runs).where(runs.c.owner == session).order_by(runs.c.id))
+    intact = _intact(tx, map(run_of, tx.connection.execute(owned).mappings()))
     # A run under suspicion was alone with it: its neighbours keep a clean record (W3).
     suspects = {run.id for run in intact if run.crashes} or {run.id for run in intact}
     for run in intact:
@@ -161,13 +185,7 @@ def take_back(tx: Tx) -> int:
 
     They are left by a worker whose time to stop was over, so nothing counts as a crash.
     """
-    alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
-    left = _intact(
-        tx,
-        is_in(runs.c.state, *UNENDED),
-        runs.c.state.in_((RunState.CLAIMED, RunState.SENDING)),
-        runs.c.owner.not_in(alive),
-    )
+    left = _intact(tx, map(run_of, tx.run(_LEFT, {})))
     for run in left:
         _give_back(tx, run, crashes=run.crashes, delay=timedelta())
     return len(left)
@@ -175,13 +193,9 @@ def take_back(tx: Tx) -> int:
 
 def bereaved(tx: Tx) -> tuple[Bereaved, ...]:
     """Return the runs with an intended call without an answer, and no open session that could record one."""
-    alive = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
-    rows = tx.connection.execute(
-        select(runs).where(
-            is_in(runs.c.state, *UNENDED), is_in(runs.c.state, RunState.SENDING), runs.c.owner.not_in(alive)
-        )
-    ).mappings()
-    return tuple(Bereaved(run=run, calls=calls_of(tx, run=run.id)) for run in map(run_of, rows))
+    return tuple(
+        Bereaved(run=run, calls=calls_of(tx, run=run.id)) for run in map(run_of, tx.run(_BEREAVED, {}))
+    )
 
 
 def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -> bool:
@@ -205,11 +219,9 @@ def declare_unknown(tx: Tx, *, run: Run, reason: Reason, comment: OwedComment) -
     return True
 
 
-def _intact(tx: Tx, *conditions: ColumnElement[bool]) -> list[Run]:
-    """Return the runs without an open call, and let nobody open one until this transaction ends."""
-    query = tx.locking(select(runs).where(*conditions).order_by(runs.c.id))
-    found = [run_of(row) for row in tx.connection.execute(query).mappings()]
-    return [run for run in found if not _open_call(tx, run)]
+def _intact(tx: Tx, locked: Iterable[Run]) -> list[Run]:
+    """Return those of some runs that have no open call; nobody can open one, for their rows are locked."""
+    return [run for run in locked if not _open_call(tx, run)]
 
 
 def _open_call(tx: Tx, run: Run) -> bool:
