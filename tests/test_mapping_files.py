@@ -112,10 +112,13 @@ def test_a5_new_files_are_told_when_two_scans_a_second_apart_agree(folder: Path)
     watcher = Watcher(folder, folder / "actions.yaml")
     assert watcher.poll(10.0) is None
     assert watcher.poll(10.9) is None
+    assert watcher.is_settling
     found = watcher.poll(11.0)
     assert found is not None
     assert found.texts.mappings[0] == ("mappings/one.yaml", "one")
+    assert not watcher.is_settling
     assert watcher.poll(12.0) is None
+    assert not watcher.is_settling
 
 
 def test_a5_files_that_go_on_changing_are_not_told(folder: Path) -> None:

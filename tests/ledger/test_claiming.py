@@ -1,8 +1,8 @@
-"""What a claim does with rows that this version cannot read: they keep nothing back, and nothing is lost."""
+"""Whether a claim is worth its while, and what it does with rows that this version cannot read."""
 
 from datetime import timedelta
 
-from bridge.ledger import outbox
+from bridge.ledger import claiming, outbox
 from bridge.ledger.claiming import ASIDE
 from bridge.ledger.codec import TICKET, to_text
 from bridge.ledger.tables import comments, runs
@@ -24,6 +24,34 @@ def test_a_queued_run_that_cannot_be_read_waits_and_lets_the_others_go(
     assert (kept["state"], kept["owner"]) == (RunState.QUEUED, None)
     assert kept["due_at"] == clock() + ASIDE
     assert claim("s1") == ()
+
+
+def test_there_is_work_while_anything_waits_or_is_being_posted_due_or_not(
+    ledger, accept, make_run, make_comment, open_session, claim, clock
+):
+    def there_is_work():
+        return ledger.read(claiming.is_there_work)
+
+    open_session("s1")
+    assert not there_is_work()
+    accept(make_run("r1"))
+    assert there_is_work()
+    clock.move(hours=-1)
+    assert claim("s1") == ()
+    assert there_is_work()
+    clock.move(hours=2)
+    assert [run.id for run in claim("s1")] == ["r1"]
+    assert not there_is_work()
+    told = TicketRef(source=SourceName("jira"), uid="2", key="SUP-2")
+    accept(make_run("r2", ticket=told, state=RunState.REFUSED, comment=make_comment("r2")))
+    assert there_is_work()
+    rooms = {SourceName("jira"): 5}
+    (comment,) = ledger.write(
+        outbox.claim_comments, session=SessionId("s1"), limit=5, rooms=rooms, lasting=timedelta(minutes=2)
+    )
+    assert there_is_work()
+    ledger.write(outbox.posted, comment=comment, session=SessionId("s1"), posted_id="7")
+    assert not there_is_work()
 
 
 def test_a_comment_that_cannot_be_read_keeps_no_other_back_and_is_tried_again(
