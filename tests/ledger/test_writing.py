@@ -262,7 +262,7 @@ def test_connections_that_postgresql_closed_are_left_before_anybody_needs_them(p
 
 def test_a_look_at_postgresql_cannot_change_anything(new_ledger):
     ledger = new_ledger()
-    with pytest.raises(LedgerUnavailable, match="InternalError"):
+    with pytest.raises(LedgerUnavailable, match="ReadOnlySqlTransaction"):
         ledger.read(put, number=1)
     assert ledger.read(in_force.get_fact, name="fact-1") is None
 
