@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -55,6 +56,8 @@ class Watching:
         self._connections = connections
         self._mapping_set: MappingSet | None = None
         self._accounts: Mapping[SourceName, Person] = {}
+        # What is still to be written of the files that were read last.
+        self._judged: Callable[[], None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
 
@@ -104,16 +107,23 @@ class Watching:
     def _take_new_files(self) -> None:
         try:
             files = self._watcher.poll(time.monotonic())
-            if files is None:
-                return
-            accepted, texts = self._check(files)
+            if files is not None:
+                self._judged = partial(self._accept, *self._check(files))
         except ConfigurationError as error:
             found = _PLACE.match(error.problems[0])
             log.error(  # noqa: TRY400 - no traceback: expected
                 "mappings.refused", count=len(error.problems), place=found[1] if found else None
             )
-            self._ledger.write(in_force.put_fact, name=REFUSED_FACT, value="\n".join(error.problems))
-            return
+            self._judged = partial(self._refuse, error.problems)
+        if self._judged is not None:
+            # Files are told once; a ledger that does not take what came of them now takes it at a later look.
+            self._judged()
+            self._judged = None
+
+    def _refuse(self, problems: tuple[str, ...]) -> None:
+        self._ledger.write(in_force.put_fact, name=REFUSED_FACT, value="\n".join(problems))
+
+    def _accept(self, accepted: MappingSet, texts: str) -> None:
         self._ledger.write(_put_in_force, set_hash=accepted.hash, texts=texts, by=socket.gethostname())
         # What is in force is looked up next, and is seldom another; thousands of mappings take long to load.
         self._mapping_set = accepted

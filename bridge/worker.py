@@ -179,7 +179,7 @@ class Worker:
         found_nothing, self._found_nothing = self._found_nothing, False
         if found_nothing and not self._ledger.read(claiming.is_there_work):
             self._found_nothing = True
-            return False
+            return self._free() == 0
         paused = self._paused_here()
         allowances = () if paused else self._allowances(connections)
         posters, rooms = self._rooms(connections)

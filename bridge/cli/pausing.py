@@ -37,8 +37,9 @@ def pause(scope: str, value: str, lasting: timedelta | None, reason: str, author
     """
     act = act_of(author, reason)
     with bridge_to_act() as bridge:
-        made = bridge.operations.pause(PauseScope(scope), value, lasting=lasting, act=act)
+        # Before the act: what is only said about it must not let it look as if it had failed.
         mapping_set = bridge.watching.look_up()
+        made = bridge.operations.pause(PauseScope(scope), value, lasting=lasting, act=act)
     if mapping_set is None and made.scope in _IN_FILES:
         note(
             f"no mapping set is in force that this version can read, so nobody knows whether '{value}' exists"

@@ -6,42 +6,53 @@ It must not let a text from outside steer the terminal, nor cut what somebody ma
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import click
-from tabulate import tabulate
-from wcwidth import wcswidth
+from wcwidth import ljust, wcswidth, wrap
 
 from bridge.cli.showing import clean
 
-# Between two columns stand so many spaces.
-_GAP = 2
+_GAP = "  "
+# No column is narrower than a wide letter.
+_NARROWEST = 2
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows as columns: plain and unwrapped into a pipe, wrapped to the terminal's width on one."""
     cells = [[clean("-" if value is None else str(value)) for value in row] for row in rows]
-    on_terminal = sys.stdout.isatty()
-    drawn = tabulate(
-        cells,
-        headings,
-        tablefmt="simple" if on_terminal else "plain",
-        disable_numparse=True,
-        maxcolwidths=_widths(headings, cells) if on_terminal else None,
-    )
-    for text in drawn.splitlines():
-        click.echo(text.rstrip())
+    widths = [max(map(wcswidth, column)) for column in zip(headings, *cells, strict=True)]
+    if not sys.stdout.isatty():
+        _draw([headings, *cells], widths)
+        return
+    widths = _narrowed(widths, headings)
+    _draw([headings], widths)
+    click.echo(_GAP.join("-" * width for width in widths))
+    _draw(cells, widths)
 
 
-def _widths(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    """Share the terminal's width out: columns get alike, and what one does not need the others get.
+def _draw(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
+    for row in rows:
+        columns = (_lines(cell, width) for cell, width in zip(row, widths, strict=True))
+        for parts in zip_longest(*columns, fillvalue=""):
+            click.echo(_GAP.join(map(ljust, parts, widths)).rstrip())
+
+
+def _lines(cell: str, width: int) -> list[str]:
+    return [cell] if wcswidth(cell) <= width else wrap(cell, width)
+
+
+def _narrowed(widths: Sequence[int], headings: Sequence[str]) -> list[int]:
+    """Return widths that fit the terminal: the widest columns give way, but none to less than its heading.
 
     The first one is never wrapped: it is what people copy into the next command.
     """
-    widths = [max(map(wcswidth, column)) for column in zip(headings, *cells, strict=True)]
-    left = shutil.get_terminal_size().columns - widths[0] - _GAP * (len(widths) - 1)
-    others = sorted(range(1, len(widths)), key=widths.__getitem__)
-    for number, column in enumerate(others):
-        share = left // (len(others) - number)
-        widths[column] = max(len(headings[column]), min(widths[column], share))
-        left -= widths[column]
-    return widths
+    room = shutil.get_terminal_size().columns - len(_GAP) * (len(widths) - 1)
+    narrowed = [widths[0], *(min(width, room) for width in widths[1:])]
+    least = [max(len(heading), _NARROWEST) for heading in headings]
+    while sum(narrowed) > room:
+        wide = [column for column in range(1, len(widths)) if narrowed[column] > least[column]]
+        if not wide:
+            break
+        narrowed[max(wide, key=narrowed.__getitem__)] -= 1
+    return narrowed

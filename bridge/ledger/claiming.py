@@ -77,11 +77,22 @@ _SUSPECT_BUSY: Final = select(
     )
     .label("busy")
 )
-# One step of an index each, however much waits for later.
+# One step of an index each, however much waits for later. In the order of that index, and no EXISTS, of which
+# PostgreSQL drops the order: it would read all runs where it took its statistics while many waited.
 _WORK: Final = select(
     or_(
-        exists().where(is_in(runs.c.state, RunState.QUEUED)),
-        exists().where(is_in(comments.c.state, *UNPOSTED)),
+        select(runs.c.id)
+        .where(is_in(runs.c.state, RunState.QUEUED))
+        .order_by(runs.c.portal, runs.c.due_at)
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None),
+        select(comments.c.id)
+        .where(is_in(comments.c.state, *UNPOSTED))
+        .order_by(comments.c.source, comments.c.ticket_uid, comments.c.id)
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None),
     ).label("there_is")
 )
 _PUT_BACK: Final = update(runs).where(runs.c.id == bindparam("of_run"))

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli.door import Door
+from bridge.cli.door import Door, Found
 from bridge.errors import ConfigurationError, LedgerUnavailable, NotPossible
 
 
@@ -47,6 +47,19 @@ def test_what_nobody_foresaw_is_3_and_keeps_its_text_to_itself(monkeypatch):
     assert result.exit_code == 3
     assert result.stderr.startswith("unexpected: RuntimeError at cli/test_door.py:")
     assert "canary" not in result.output
+
+
+def test_a_command_whose_module_raises_a_key_error_is_not_called_unknown(monkeypatch, tmp_path):
+    monkeypatch.delenv("BRIDGE_LOG_LEVEL", raising=False)
+    (tmp_path / "broken_command.py").write_text("{}['canary']")
+    monkeypatch.syspath_prepend(tmp_path)
+    group = Door("bridge", commands=Found({"broken": "broken_command:broken"}))
+    result = CliRunner().invoke(group, ["broken"])
+    assert result.exit_code == 3
+    assert result.stderr.startswith("unexpected: KeyError at ")
+    assert (
+        "No such command 'brocken'. Did you mean 'broken'?" in CliRunner().invoke(group, ["brocken"]).stderr
+    )
 
 
 def test_debugging_shows_the_traceback():

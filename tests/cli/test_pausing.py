@@ -55,9 +55,24 @@ def test_everything_is_paused_for_a_time(ready):
         ("action", "repair-office", "2h", "of office-repair-when-approved after 30 min."),
         ("source", "servicenow", "3h", None),
         ("source", "servicenow", "4h", "of software-for-request-item after 4 h."),
-        ("portal", "main", "4h", "of office-repair-when-approved after 30 min, of 1 other mapping later."),
-        ("devices", "WS-.*", "7d", "of office-repair-when-approved after 30 min, of 3 other mappings later."),
-        ("everything", "", None, "of office-repair-when-approved after 30 min, of 3 other mappings later."),
+        (
+            "portal",
+            "main",
+            "4h",
+            "of office-repair-when-approved after 30 min, of 1 other mapping not before.",
+        ),
+        (
+            "devices",
+            "WS-.*",
+            "7d",
+            "of office-repair-when-approved after 30 min, of 3 other mappings not before.",
+        ),
+        (
+            "everything",
+            "",
+            None,
+            "of office-repair-when-approved after 30 min, of 3 other mappings not before.",
+        ),
     ],
 )
 def test_a_pause_says_what_becomes_too_old_while_it_lasts(ready, scope, value, lasting, told):

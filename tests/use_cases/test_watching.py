@@ -40,7 +40,7 @@ def opened(environ: dict[str, str], database_url: str, tmp_path: Path) -> Iterat
         def running(settings: dict[str, str]) -> Iterator[Bridge]:
             given = {f"BRIDGE_{name}": value for name, value in settings.items()}
             bridge = bootstrap.open_bridge(
-                LiveSettings({**environ, "BRIDGE_DATABASE_URL": database_url, **given})
+                LiveSettings({**environ, "BRIDGE_DATABASE_URL": database_url, **given}), write_timeout=0.3
             )
             bridge.start()
             try:
@@ -129,3 +129,20 @@ def test_a5_a_set_in_force_that_this_version_cannot_read_leaves_no_older_one_in_
     bridge.ledger.write(in_force.accept_mapping_set, set_hash="f" * 64, texts=UNREADABLE, by="newer")
     wait_for(lambda: hash_of(bridge) is None)
     assert bridge.watching.look_up() is None
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a5_files_that_the_ledger_did_not_take_at_once_count_when_it_does(opened, folder, good):
+    bridge = opened(MAPPINGS=str(folder))
+    wait_for(lambda: hash_of(bridge))
+    before, changed = hash_of(bridge), folder / "jira-teams-cache.yaml"
+    with capture_logs() as lines, bridge.ledger.alone():
+        changed.write_text(changed.read_text() + ("# another\n" if good else "nothing: known\n"))
+        wait_for(lambda: any(line["event"] == "watching.ledger_unavailable" for line in lines))
+        assert hash_of(bridge) == before
+    if good:
+        wait_for(lambda: hash_of(bridge) not in {None, before})
+        assert bridge.ledger.read(in_force.mapping_set_in_force) == hash_of(bridge)
+    else:
+        wait_for(lambda: "nothing" in (bridge.ledger.read(in_force.get_fact, name=REFUSED_FACT) or ""))
+        assert hash_of(bridge) == before

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,6 +138,25 @@ def test_w3_where_nothing_can_be_admitted_with_its_claim_runs_are_claimed_alone(
     assert mine.state(run) is RunState.ANSWERED
     # The first look failed before anything was claimed, and the run went the long way at once.
     assert seen[:2] == [RunState.QUEUED, RunState.CLAIMED]
+
+
+def test_w3_a_claim_that_could_not_be_handed_over_is_given_back_though_nothing_else_waits(house, work, jira):
+    class Refusing(ThreadPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Any:
+            if not refused:
+                refused.append(given)
+                raise RuntimeError("can't start new thread")
+            return super().submit(*given, **named)
+
+    mine, refused = house(), []
+    with work(mine) as worker, Refusing(2) as senders:
+        # By now it has found nothing, and looks before it claims.
+        wait_for(lambda: worker._found_nothing)
+        worker._senders = senders
+        run = mine.ask()
+        wait_for(lambda: len(jira.comments()) == 1)
+    assert refused
+    assert mine.state(run) is RunState.ANSWERED
 
 
 def test_w4_a_portal_that_hangs_holds_up_neither_another_one_nor_comments(house, work, nexthink, jira):

@@ -99,6 +99,8 @@ class _Pages:
         if problems or scope is None:
             return self.overview(filled, problems=problems)
         act = Act(author=visitor().name, reason=filled.reason)
+        # Before the act: what is only said about it must not let it look as if it had failed.
+        mapping_set = self._services.mapping_set()
         try:
             made = self._services.operations.pause(
                 scope, value, lasting=lasting, act=act, seen=frozenset(filled.seen.split())
@@ -106,7 +108,7 @@ class _Pages:
         except NotPossible as error:
             return self.overview(filled, why_not=str(error))
         paused = f"{pausing.named(made)} is paused. What is under way already is not called back."
-        expiring = describing.outlasting(made, self._services.mapping_set())
+        expiring = describing.outlasting(made, mapping_set)
         return _done(f"{paused} {expiring}" if expiring else paused)
 
     def resume(self, given: Mapping[str, str]) -> ResponseReturnValue:

@@ -108,14 +108,16 @@ def look(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(10_000)
 
         def note(message: ConsoleMessage) -> None:
-            if not any(
+            meant = any(
                 f"the server responded with a status of {status} " in message.text for status in refusals
-            ):
+            )
+            lost_icon = "net::ERR_" in message.text and _is_icon(message.location["url"])
+            if not meant and not lost_icon:
                 complaints.append(message.text)
 
         def lost(request: Request) -> None:
-            # The browser itself gives up on an icon when the next page is opened before it came.
-            if request.failure != "net::ERR_ABORTED":
+            # The browser itself gives up on what it still waits for when the next page is opened.
+            if request.failure != "net::ERR_ABORTED" and not _is_icon(request.url):
                 complaints.append(request.url)
 
         page.on("console", note)
