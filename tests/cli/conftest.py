@@ -1,10 +1,12 @@
 """The command line in a folder of its own: settings in .env, shipped mappings, a real ledger, the sandbox."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import logging
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -368,3 +370,29 @@ def interrupt() -> Callable[["subprocess.Popen[str]", int], int]:
         return process.wait(timeout=20)
 
     return send
+
+
+@pytest.fixture
+def on_terminal() -> Callable[..., list[str]]:
+    """Run a command on a terminal of so many columns, and return the lines that are seen there."""
+
+    def do(*command: str, columns: int, cwd: Path | None = None) -> list[str]:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
+            stdout=theirs,
+            stdin=subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        said = b""
+        # Linux tells the end of a terminal as an error.
+        with contextlib.suppress(OSError):
+            while more := os.read(ours, 65_536):
+                said += more
+        os.close(ours)
+        assert process.wait(20) == 0
+        return said.decode().splitlines()
+
+    return do
