@@ -4,6 +4,7 @@ It must not change the network or the clock of this machine beyond links of its 
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from bench.chaos.stage import Stage
 OUTSIDE, LEDGER = "10.231.7.1", "10.231.7.5"
 NAMESPACE, OUTSIDE_LINK, LEDGER_LINK = "bridge-chaos", "chaos-outside", "chaos-ledger"
 POSTGRESQL_PORT = 5432
+# What a Python loads at its start that is to sleep there.
+SLEEPING = Path(__file__).with_name("clocks")
 FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
 # The last worker's clock is ahead by so much, always.
 AHEAD_SECONDS = 90
@@ -91,7 +94,12 @@ def clocks_of_their_own(stage: Stage) -> Iterator[None]:
 
     The web process keeps the true one: gunicorn's master does not bear a clock that is not the kernel's.
     """
-    usual = {"LD_PRELOAD": str(_faketime()), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    usual = {
+        "LD_PRELOAD": str(_faketime()),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, SLEEPING))),
+    }
     clock, ahead = stage.bridge.folder / "clock", stage.bridge.folder / "clock-ahead"
     clock.write_text("+0\n")
     ahead.write_text(f"+{AHEAD_SECONDS}\n")
