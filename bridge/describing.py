@@ -59,7 +59,7 @@ def outlasting(pause: Pause, mapping_set: MappingSet | None) -> str | None:
     if not short:
         return None
     age, name = short[0]
-    later = f", of {counted} not before" if (counted := _more(len(short) - 1)) else ""
+    later = f", of {counted} no sooner" if (counted := _more(len(short) - 1)) else ""
     return f"What waits meanwhile expires when it is too old: of {name} after {span_in_words(age)}{later}."
 
 

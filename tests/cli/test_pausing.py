@@ -59,19 +59,19 @@ def test_everything_is_paused_for_a_time(ready):
             "portal",
             "main",
             "4h",
-            "of office-repair-when-approved after 30 min, of 1 other mapping not before.",
+            "of office-repair-when-approved after 30 min, of 1 other mapping no sooner.",
         ),
         (
             "devices",
             "WS-.*",
             "7d",
-            "of office-repair-when-approved after 30 min, of 3 other mappings not before.",
+            "of office-repair-when-approved after 30 min, of 3 other mappings no sooner.",
         ),
         (
             "everything",
             "",
             None,
-            "of office-repair-when-approved after 30 min, of 3 other mappings not before.",
+            "of office-repair-when-approved after 30 min, of 3 other mappings no sooner.",
         ),
     ],
 )
