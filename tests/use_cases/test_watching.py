@@ -40,7 +40,7 @@ def opened(environ: dict[str, str], database_url: str, tmp_path: Path) -> Iterat
         def running(settings: dict[str, str]) -> Iterator[Bridge]:
             given = {f"BRIDGE_{name}": value for name, value in settings.items()}
             bridge = bootstrap.open_bridge(
-                LiveSettings({**environ, "BRIDGE_DATABASE_URL": database_url, **given}), write_timeout=0.3
+                LiveSettings({**environ, "BRIDGE_DATABASE_URL": database_url, **given}), write_timeout=1.0
             )
             bridge.start()
             try:
