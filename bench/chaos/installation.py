@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from bench.chaos.databases import tables_locked
 from bench.chaos.house import FLAVOURS, ROOT, environment, furnish
@@ -251,15 +251,14 @@ class Installation:
                         " AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
                     )
                 ).scalar_one()
-        file = make_url(self.database_url).database
-        assert file is not None
-        with contextlib.closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)) as probe:
-            try:
-                probe.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return False
-            probe.execute("ROLLBACK")
-            return True
+        try:
+            with (
+                self.engine.connect().execution_options(writing=True, lock_seconds=0.2) as probe,
+                probe.begin(),
+            ):
+                return True
+        except sqlite3.OperationalError:
+            return False
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

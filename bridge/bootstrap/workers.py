@@ -35,8 +35,7 @@ def make_worker(bridge: Bridge) -> Worker:
     portal_care = PortalCare(probe=_probe(bridge.resolving), monotonic=time.monotonic)
     stopping = threading.Event()
     paused_here = _paused_here(settings)
-    # Chance spreads retries; nothing secret depends on it.
-    jitter = random.Random().random  # noqa: S311 - see above
+    jitter = random.Random().random  # noqa: S311 - it spreads retries; nothing secret depends on it
     catching_up = CatchingUp(
         ledger=bridge.ledger,
         connections=connections,

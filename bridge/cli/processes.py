@@ -46,7 +46,7 @@ def worker() -> None:
 )
 def sandbox(nexthink_port: int, jira_port: int, servicenow_port: int, actions: tuple[str, ...]) -> None:
     """Simulate Nexthink, Jira and ServiceNow on loopback, until Ctrl-C. Port 0 takes any free one."""
-    from bridge.sandbox.running import serve  # noqa: PLC0415 - as below
+    from bridge.sandbox.running import serve  # noqa: PLC0415 - 10 MB that no worker needs, nor --help
 
     serve(
         nexthink_port=nexthink_port,
@@ -63,6 +63,6 @@ def demo(once: bool) -> None:
 
     Starts everything in a temporary folder on free loopback ports and stays up until Ctrl-C.
     """
-    from bridge import demo as demonstration  # noqa: PLC0415 - 10 MB of simulation that no worker needs
+    from bridge import demo as demonstration  # noqa: PLC0415 - 10 MB that no worker needs, nor --help
 
     raise click.exceptions.Exit(demonstration.run(once=once, say=line))

@@ -6,10 +6,10 @@ It must not move a run any further; what it claimed, `working` and `sending` do.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, exists, func, or_, select, update
 
 from bridge.ledger import Tx, sending
 from bridge.ledger.codec import runs_of
@@ -50,6 +50,14 @@ def _waiting() -> Select[tuple[str]]:
     return select(steps.c.portal).where(steps.c.portal.is_not(None))
 
 
+def _any_of(ordered: Select[Any]) -> ColumnElement[bool]:
+    """Ask whether there is any row, by one step of the index that has its order, however many there are.
+
+    Of an EXISTS PostgreSQL drops the order: it would read all runs where it counted them while many waited.
+    """
+    return ordered.limit(1).scalar_subquery().is_not(None)
+
+
 def _taking(due: Select[tuple[str]], *, skip_locked: bool) -> Update:
     """Build the claim of the oldest due runs, at `most` so many."""
     oldest = due.order_by(runs.c.due_at).limit(bindparam("most"))
@@ -77,22 +85,18 @@ _SUSPECT_BUSY: Final = select(
     )
     .label("busy")
 )
-# One step of an index each, however much waits for later. In the order of that index, and no EXISTS, of which
-# PostgreSQL drops the order: it would read all runs where it took its statistics while many waited.
 _WORK: Final = select(
     or_(
-        select(runs.c.id)
-        .where(is_in(runs.c.state, RunState.QUEUED))
-        .order_by(runs.c.portal, runs.c.due_at)
-        .limit(1)
-        .scalar_subquery()
-        .is_not(None),
-        select(comments.c.id)
-        .where(is_in(comments.c.state, *UNPOSTED))
-        .order_by(comments.c.source, comments.c.ticket_uid, comments.c.id)
-        .limit(1)
-        .scalar_subquery()
-        .is_not(None),
+        _any_of(
+            select(runs.c.id)
+            .where(is_in(runs.c.state, RunState.QUEUED))
+            .order_by(runs.c.portal, runs.c.due_at)
+        ),
+        _any_of(
+            select(comments.c.id)
+            .where(is_in(comments.c.state, *UNPOSTED))
+            .order_by(comments.c.source, comments.c.ticket_uid, comments.c.id)
+        ),
     ).label("there_is")
 )
 _PUT_BACK: Final = update(runs).where(runs.c.id == bindparam("of_run"))
